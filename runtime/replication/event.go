@@ -1,0 +1,369 @@
+package replication
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tqgen/tqgen/runtime/jsonwire"
+	"github.com/tqgen/tqgen/runtime/tq"
+)
+
+// Header is what an event says besides its payload. The comments give the
+// names on the wire where they are not the field's own words. Members of the
+// established format are null where they have no value; ours, from Incarnation
+// on, are left out then.
+type Header struct {
+	Sequence    tq.Sequence // sequenceNumber, required
+	SourceEvent tq.Sequence // sourceEventId: the sequence at the source; Sequence unless relayed
+	Queue       string      // queueName, required
+	Kind        tq.Kind     // required; numbers this version does not know are kept
+	SourcePeer  string      // sourcePeerId: the node the event comes from
+	OwnerPeer   string      // ownerPeerId: who holds the lease
+	OccurredAt  time.Time   // required
+	RecordedAt  time.Time   // when the event was appended to the log
+	Task        tq.TaskID   // taskSequenceId, required, and origin where it is not Incarnation
+	Attempt     int         // the grant's number, or that of the next grant; required
+	Error       *tq.TaskError
+	Token       tq.Token  // ownershipToken
+	Deadline    time.Time // leaseExpiration
+	Flags       tq.Flags
+
+	Incarnation tq.Incarnation // of the source
+	Shard       string
+	Schema      string
+	EnqueuedAt  time.Time
+	AvailableAt time.Time         // when a delayed task will be ready
+	More        bool              // further events of the same operation follow
+	TraceParent string            // W3C trace context
+	Metadata    map[string]string // at most MaxMetadata entries
+}
+
+// MaxMetadata is how many entries the metadata of an event may have.
+const MaxMetadata = 16
+
+// HeaderOf returns the event of a record of a queue's log. What the log does
+// not know, peers, shard and schema, is for the caller to fill in.
+func HeaderOf(r tq.Record, queue string, source tq.Incarnation) Header {
+	return Header{
+		Sequence:    r.Sequence,
+		SourceEvent: r.Sequence,
+		Queue:       queue,
+		Kind:        r.Kind,
+		OwnerPeer:   r.Owner,
+		OccurredAt:  r.At,
+		RecordedAt:  r.At,
+		Task:        r.Task,
+		Attempt:     r.Attempt,
+		Error:       r.Err,
+		Token:       r.Token,
+		Deadline:    r.Deadline,
+		Flags:       r.Flags,
+		Incarnation: source,
+		EnqueuedAt:  r.EnqueuedAt,
+		AvailableAt: r.AvailableAt,
+		More:        r.More,
+	}
+}
+
+// AppendEvent appends the wire form of an event; value appends its payload, or
+// is nil where there is none.
+func AppendEvent(dst []byte, h *Header, value func(dst []byte) ([]byte, error)) (_ []byte, err error) {
+	if len(h.Metadata) > MaxMetadata {
+		return dst, fmt.Errorf("replication: event %d has more than %d metadata entries", h.Sequence, MaxMetadata)
+	}
+	if dst, err = h.appendStart(dst); err != nil {
+		return dst, err
+	}
+	dst = append(dst, `,"value":`...)
+	if value == nil {
+		dst = append(dst, "null"...)
+	} else if dst, err = value(dst); err != nil {
+		return dst, err
+	}
+	if dst, err = h.appendLease(dst); err != nil {
+		return dst, err
+	}
+	if dst, err = h.appendAdded(dst); err != nil {
+		return dst, err
+	}
+
+	return append(dst, '}'), nil
+}
+
+// appendStart appends what comes before the payload.
+func (h *Header) appendStart(dst []byte) (_ []byte, err error) {
+	source := h.SourceEvent
+	if source == 0 {
+		source = h.Sequence
+	}
+	dst = append(dst, `{"sequenceNumber":`...)
+	dst = strconv.AppendUint(dst, uint64(h.Sequence), 10)
+	dst = append(dst, `,"sourceEventId":`...)
+	dst = strconv.AppendUint(dst, uint64(source), 10)
+	dst = append(dst, `,"queueName":`...)
+	dst = jsonwire.AppendString(dst, h.Queue)
+	dst = append(dst, `,"kind":`...)
+	dst = strconv.AppendUint(dst, uint64(h.Kind), 10)
+	dst = append(dst, `,"sourcePeerId":`...)
+	dst = appendName(dst, h.SourcePeer)
+	dst = append(dst, `,"ownerPeerId":`...)
+	dst = appendName(dst, h.OwnerPeer)
+	dst = append(dst, `,"occurredAt":`...)
+	if dst, err = tq.AppendTime(dst, h.OccurredAt); err != nil {
+		return dst, err
+	}
+	dst = append(dst, `,"recordedAt":`...)
+	if dst, err = tq.AppendTime(dst, h.RecordedAt); err != nil {
+		return dst, err
+	}
+	dst = append(dst, `,"taskSequenceId":`...)
+	dst = strconv.AppendUint(dst, h.Task.Sequence, 10)
+	dst = append(dst, `,"attempt":`...)
+
+	return strconv.AppendInt(dst, int64(h.Attempt), 10), nil
+}
+
+// appendLease appends the rest of the established members.
+func (h *Header) appendLease(dst []byte) (_ []byte, err error) {
+	dst = append(dst, `,"error":`...)
+	dst = h.Error.AppendJSON(dst)
+	dst = append(dst, `,"ownershipToken":`...)
+	dst = h.Token.AppendJSON(dst)
+	dst = append(dst, `,"leaseExpiration":`...)
+	if dst, err = tq.AppendTime(dst, h.Deadline); err != nil {
+		return dst, err
+	}
+	dst = append(dst, `,"flags":`...)
+
+	return strconv.AppendUint(dst, uint64(h.Flags), 10), nil
+}
+
+// appendAdded appends the members that are left out when they have no value.
+func (h *Header) appendAdded(dst []byte) (_ []byte, err error) {
+	if h.Incarnation != 0 {
+		dst = appendIncarnation(dst, `,"incarnation":"`, h.Incarnation)
+	}
+	if h.Task.Origin != h.Incarnation {
+		dst = appendIncarnation(dst, `,"origin":"`, h.Task.Origin)
+	}
+	dst = appendMember(dst, `,"shard":`, h.Shard)
+	dst = appendMember(dst, `,"schema":`, h.Schema)
+	if !h.EnqueuedAt.IsZero() {
+		if dst, err = tq.AppendTime(append(dst, `,"enqueuedAt":`...), h.EnqueuedAt); err != nil {
+			return dst, err
+		}
+	}
+	if !h.AvailableAt.IsZero() {
+		if dst, err = tq.AppendTime(append(dst, `,"availableAt":`...), h.AvailableAt); err != nil {
+			return dst, err
+		}
+	}
+	if h.More {
+		dst = append(dst, `,"more":true`...)
+	}
+	dst = appendMember(dst, `,"traceparent":`, h.TraceParent)
+	if len(h.Metadata) > 0 {
+		dst = jsonwire.AppendStringMap(append(dst, `,"metadata":`...), h.Metadata)
+	}
+
+	return dst, nil
+}
+
+func appendIncarnation(dst []byte, key string, i tq.Incarnation) []byte {
+	dst, _ = i.AppendText(append(dst, key...)) // never fails
+
+	return append(dst, '"')
+}
+
+// appendName appends a string, an empty one as null.
+func appendName(dst []byte, s string) []byte {
+	if s == "" {
+		return append(dst, "null"...)
+	}
+
+	return jsonwire.AppendString(dst, s)
+}
+
+// appendMember appends a string member unless it is empty.
+func appendMember(dst []byte, key, s string) []byte {
+	if s == "" {
+		return dst
+	}
+
+	return jsonwire.AppendString(append(dst, key...), s)
+}
+
+var eventFields = jsonwire.Fields{Keys: []string{
+	`"sequenceNumber":`, `"sourceEventId":`, `"queueName":`, `"kind":`, `"sourcePeerId":`, `"ownerPeerId":`,
+	`"occurredAt":`, `"recordedAt":`, `"taskSequenceId":`, `"attempt":`, `"value":`, `"error":`, `"ownershipToken":`,
+	`"leaseExpiration":`, `"flags":`, `"incarnation":`, `"origin":`, `"shard":`, `"schema":`, `"enqueuedAt":`,
+	`"availableAt":`, `"more":`, `"traceparent":`, `"metadata":`,
+}}
+
+const (
+	fieldOrigin     = 16
+	requiredOfEvent = 1<<0 | 1<<2 | 1<<3 | 1<<6 | 1<<8 | 1<<9
+)
+
+// DecodeEvent reads what [AppendEvent] wrote: the payload by value, which is
+// called unless it is null or absent, and everything else into *h. Errors are
+// those of jsonwire, a *jsonwire.MissingError among them. After an error *h is
+// zero.
+func DecodeEvent(src []byte, h *Header, value func(*jsonwire.Reader)) error {
+	*h = Header{}
+	r := jsonwire.NewReader(src)
+	read, seen := readHeader(&r, value)
+	if err := r.Finish(); err != nil {
+		return err
+	}
+	if err := eventFields.Missing("event", seen, requiredOfEvent); err != nil {
+		return err
+	}
+	if read.SourceEvent == 0 {
+		read.SourceEvent = read.Sequence
+	}
+	if seen&(1<<fieldOrigin) == 0 {
+		read.Task.Origin = read.Incarnation
+	}
+	*h = read
+
+	return nil
+}
+
+// readHeader reads an event and says which members it has that are not null.
+func readHeader(r *jsonwire.Reader, value func(*jsonwire.Reader)) (h Header, seen uint64) {
+	o := r.Object(&eventFields)
+	for o.Next() {
+		if r.Null() {
+			continue
+		}
+		seen |= 1 << o.Field
+		switch o.Field {
+		case 0: // sequenceNumber
+			r.Uint64((*uint64)(&h.Sequence))
+		case 1: // sourceEventId
+			r.Uint64((*uint64)(&h.SourceEvent))
+		case 2: // queueName
+			r.String(&h.Queue)
+		case 3: // kind
+			readKind(r, &h.Kind)
+		case 4: // sourcePeerId
+			r.String(&h.SourcePeer)
+		case 5: // ownerPeerId
+			r.String(&h.OwnerPeer)
+		case 6: // occurredAt
+			tq.ReadTime(r, &h.OccurredAt)
+		case 7: // recordedAt
+			tq.ReadTime(r, &h.RecordedAt)
+		case 8: // taskSequenceId
+			r.Uint64(&h.Task.Sequence)
+		case 9: // attempt
+			r.Int(&h.Attempt)
+		case 10: // value
+			value(r)
+		case 11: // error
+			h.Error = tq.ReadTaskError(r)
+		case 12: // ownershipToken
+			h.Token.ReadJSON(r)
+		case 13: // leaseExpiration
+			tq.ReadTime(r, &h.Deadline)
+		case 14: // flags
+			readFlags(r, &h.Flags)
+		case 15: // incarnation
+			readIncarnation(r, &h.Incarnation)
+		case fieldOrigin:
+			readIncarnation(r, &h.Task.Origin)
+		case 17: // shard
+			r.String(&h.Shard)
+		case 18: // schema
+			r.String(&h.Schema)
+		case 19: // enqueuedAt
+			tq.ReadTime(r, &h.EnqueuedAt)
+		case 20: // availableAt
+			tq.ReadTime(r, &h.AvailableAt)
+		case 21: // more
+			r.Bool(&h.More)
+		case 22: // traceparent
+			r.String(&h.TraceParent)
+		case 23: // metadata
+			readMetadata(r, &h.Metadata)
+		}
+	}
+
+	return h, seen
+}
+
+// readKind takes a number, known or not, or a known name.
+func readKind(r *jsonwire.Reader, p *tq.Kind) {
+	if !r.IsString() {
+		r.Uint8((*uint8)(p))
+		return
+	}
+	var name string
+	r.String(&name)
+	kind, ok := tq.ParseKind(name)
+	if !ok {
+		r.Check(fmt.Errorf("replication: %q is no kind of event", name))
+		return
+	}
+	*p = kind
+}
+
+var flagNames = map[string]tq.Flags{
+	"None":           0,
+	"FromExpiration": tq.FromExpiration,
+	"FromDrain":      tq.FromDrain,
+	"DeadLetter":     tq.DeadLetter,
+	"AtHead":         tq.AtHead,
+}
+
+// readFlags takes a number, or known names with commas between them.
+func readFlags(r *jsonwire.Reader, p *tq.Flags) {
+	if !r.IsString() {
+		r.Uint8((*uint8)(p))
+		return
+	}
+	var names string
+	r.String(&names)
+	var flags tq.Flags
+	for name := range strings.SplitSeq(names, ",") {
+		flag, ok := flagNames[strings.TrimSpace(name)]
+		if !ok {
+			r.Check(fmt.Errorf("replication: %q is no flag of an event", name))
+			return
+		}
+		flags |= flag
+	}
+	*p = flags
+}
+
+func readIncarnation(r *jsonwire.Reader, p *tq.Incarnation) {
+	if text := r.Text(); text != nil {
+		incarnation, err := tq.ParseIncarnation(string(text))
+		if r.Check(err) {
+			*p = incarnation
+		}
+	}
+}
+
+// readMetadata stops at the first entry that is too many.
+func readMetadata(r *jsonwire.Reader, p *map[string]string) {
+	m := r.Map()
+	for m.Next() {
+		var v string
+		r.Plain(&v)
+		k, ok := m.Key()
+		if !ok {
+			return
+		}
+		if *p == nil {
+			*p = make(map[string]string)
+		}
+		if (*p)[k] = v; len(*p) > MaxMetadata {
+			r.Check(fmt.Errorf("replication: event has more than %d metadata entries", MaxMetadata))
+			return
+		}
+	}
+}

@@ -1,0 +1,459 @@
+package tq
+
+import "time"
+
+// core is the lease state machine over slots: pure, time an argument, no lock
+// of its own. Every method that changes something takes the time of the change
+// and appends the events of the operation to the log. An earlier time than the
+// latest seen is read as the latest.
+type core struct {
+	slots
+	opt   Options
+	store Store
+	base  time.Time // wall clock and monotonic reading of Instant 0
+	last  Instant   // latest time seen
+
+	count    Counters
+	accepted uint64 // tasks, the sequence of the last one's identity
+	epoch    Epoch  // of the last grant
+	live     int    // ready, delayed and leased
+	inUse    int    // slots that are not free
+
+	first    heap // ready before all others, by sequence
+	ready    list // in the order of until, the time they became ready
+	due      list // were delayed and are ready, in the order of until
+	delayed  heap // by until, then by the order they were delayed
+	delays   uint64
+	leased   list   // in the order of until, the deadline
+	dead     list   // in the order they died
+	deaths   uint64 // number of the last dead letter
+	purgedTo uint64 // number of the last one that had to make room
+
+	log      log
+	index    map[TaskID]Slot // nil until Resume needs it
+	restored restoredIDs
+	leaving  []TaskRef // drained, payloads not copied yet
+}
+
+func (c *core) init(o Options, base time.Time, s Store) {
+	c.opt, c.base, c.store = o, base, s
+	c.epoch = firstOfTerm(1)
+	c.ready, c.due, c.leased, c.dead = emptyList, emptyList, emptyList, emptyList
+	c.slots.init(o.slots())
+	c.log.init(o.LogEntries, o.LogBytes)
+}
+
+func (c *core) clock(now Instant) Instant {
+	c.last = max(c.last, now)
+
+	return c.last
+}
+
+func (c *core) time(i Instant) time.Time { return c.base.Add(i.duration()) }
+
+// instant is the earliest tick that is not before t.
+func (c *core) instant(t time.Time) Instant {
+	i := Instant(t.Sub(c.base))
+
+	return i + (tick-i%tick)%tick
+}
+
+// alloc takes a slot for a payload. It does not count against capacity yet.
+func (c *core) alloc() (Slot, bool) {
+	i := c.free
+	switch {
+	case i >= 0:
+		c.free = c.at(i).next
+	case c.used < c.max:
+		i = c.used
+		if c.dir[i>>chunkBits] == nil {
+			c.dir[i>>chunkBits] = new([chunkSize]slot)
+		}
+		c.store.Grow(i)
+		c.used++
+	default:
+		return noSlot, false
+	}
+	c.inUse++
+	c.at(i).phase = phasePut
+
+	return i, true
+}
+
+// discard gives back a slot that was not admitted, or whose task is gone and
+// no longer shown by the log.
+func (c *core) discard(i Slot) {
+	s := c.at(i)
+	*s = slot{next: c.free, prev: noSlot}
+	c.store.Clear(i)
+	c.free = i
+	c.inUse--
+}
+
+func (c *core) full() bool { return c.live >= c.opt.Capacity }
+
+// admit makes the filled slot a task that is ready at due, or at once.
+func (c *core) admit(i Slot, now, due Instant) TaskID {
+	now = c.clock(now)
+	s := c.at(i)
+	c.accepted++
+	s.id = TaskID{c.opt.Incarnation, c.accepted}
+	s.enqueued = now
+	if c.index != nil {
+		c.index[s.id] = i
+	}
+	c.live++
+	c.count.Enqueued++
+	c.wait(i, now, due)
+	c.record(Enqueued, 0, i, s, now, false)
+
+	return s.id
+}
+
+// wait puts a live task in line: delayed until due, or ready now.
+func (c *core) wait(i Slot, now, due Instant) {
+	s := c.at(i)
+	if due > now {
+		s.phase, s.until = phaseDelayed, due
+		c.delays++
+		c.delayed.push(heapEntry{int64(due), c.delays, i})
+		return
+	}
+	s.phase, s.until = phaseReady, now
+	c.push(&c.ready, i)
+}
+
+// waitFirst puts a live task before all that are merely ready.
+func (c *core) waitFirst(i Slot, since Instant) {
+	s := c.at(i)
+	s.phase, s.until = phaseFirst, since
+	c.first.push(heapEntry{int64(s.id.Sequence), uint64(s.id.Origin), i})
+}
+
+// grantable says whether a task is ready at now.
+func (c *core) grantable(now Instant) bool {
+	return len(c.first) > 0 || c.ready.n > 0 || c.due.n > 0 ||
+		len(c.delayed) > 0 && Instant(c.delayed[0].key1) <= now
+}
+
+// next takes the task that is next out of its line. A delayed task whose time
+// has come need not have been moved before: it is ready from its due time.
+func (c *core) next(now Instant) Slot {
+	if len(c.first) > 0 {
+		return c.first.pop()
+	}
+	wasDelayed, since := c.due.head, never
+	if wasDelayed >= 0 {
+		since = c.at(wasDelayed).until
+	}
+	inHeap := len(c.delayed) > 0 && Instant(c.delayed[0].key1) <= min(now, since-1)
+	if inHeap {
+		wasDelayed, since = c.delayed[0].slot, Instant(c.delayed[0].key1)
+	}
+	i := c.ready.head
+	switch {
+	case wasDelayed < 0 && i < 0:
+		return noSlot
+	case wasDelayed < 0 || i >= 0 && c.at(i).until < since:
+		c.unlink(&c.ready, i)
+		return i
+	case inHeap:
+		c.delayed.pop()
+	default:
+		c.unlink(&c.due, wasDelayed)
+	}
+
+	return wasDelayed
+}
+
+// ripen moves up to limit delayed tasks whose time has come to the ready ones,
+// and says how many it moved.
+func (c *core) ripen(now Instant, limit int) (n int) {
+	for ; n < limit && len(c.delayed) > 0 && Instant(c.delayed[0].key1) <= now; n++ {
+		i := c.delayed.pop()
+		c.at(i).phase = phaseReady
+		c.pushByUntil(&c.due, i)
+	}
+
+	return n
+}
+
+// grant leases the task that is next; noSlot if none is ready.
+func (c *core) grant(now Instant, owner string) (Slot, error) {
+	now = c.clock(now)
+	if !c.grantable(now) {
+		return noSlot, ErrEmpty
+	}
+	if c.epoch&grantMask == grantMask {
+		return noSlot, ErrExhausted
+	}
+	i := c.next(now)
+	s := c.at(i)
+	c.epoch++
+	s.epoch, s.granter, s.owner = c.epoch, c.opt.Incarnation, owner
+	s.attempt++
+	s.granted = s.attempt
+	s.phase, s.until = phaseLeased, now+Instant(c.opt.Lease)
+	c.pushByUntil(&c.leased, i)
+	c.count.Granted++
+	c.record(LeaseGranted, 0, i, s, now, false)
+
+	return i, nil
+}
+
+// holder is the slot of a token that still holds at now, else nil.
+func (c *core) holder(i Slot, t Token, now Instant) *slot {
+	s := c.find(i)
+	if s == nil || s.epoch != t.Epoch || s.phase != phaseLeased || now >= s.until || s.token() != t {
+		return nil
+	}
+
+	return s
+}
+
+func (c *core) complete(i Slot, t Token, now Instant) error {
+	now = c.clock(now)
+	s := c.holder(i, t, now)
+	if s == nil {
+		return ErrLeaseLost
+	}
+	c.unlink(&c.leased, i)
+	c.live--
+	c.count.Completed++
+	c.record(Completed, 0, i, s, now, false)
+	c.gone(i)
+
+	return nil
+}
+
+func (c *core) heartbeat(i Slot, t Token, now Instant) (Instant, error) {
+	now = c.clock(now)
+	s := c.holder(i, t, now)
+	if s == nil {
+		return 0, ErrLeaseLost
+	}
+	s.until = now + Instant(c.opt.Lease)
+	if c.leased.tail != i {
+		c.unlink(&c.leased, i)
+		c.pushByUntil(&c.leased, i)
+	}
+	c.count.Heartbeats++
+	c.record(Heartbeat, 0, i, s, now, false)
+
+	return s.until, nil
+}
+
+func (c *core) fail(i Slot, t Token, cause *TaskError, now Instant) error {
+	now = c.clock(now)
+	s := c.holder(i, t, now)
+	if s == nil {
+		return ErrLeaseLost
+	}
+	s.err = cause
+	c.count.Failed++
+	c.unlink(&c.leased, i)
+	c.retry(Failed, 0, i, now)
+
+	return nil
+}
+
+func (c *core) deadLetter(i Slot, t Token, cause *TaskError, now Instant) error {
+	now = c.clock(now)
+	s := c.holder(i, t, now)
+	if s == nil {
+		return ErrLeaseLost
+	}
+	s.err = cause
+	c.count.Failed++
+	c.unlink(&c.leased, i)
+	c.die(Failed, 0, i, now)
+
+	return nil
+}
+
+// release gives the task back as if it had not been granted, but for its epoch.
+func (c *core) release(i Slot, t Token, now Instant) error {
+	now = c.clock(now)
+	s := c.holder(i, t, now)
+	if s == nil {
+		return ErrLeaseLost
+	}
+	c.unlink(&c.leased, i)
+	s.attempt--
+	c.count.Released++
+	c.waitFirst(i, now)
+	c.record(Released, 0, i, s, now, false)
+
+	return nil
+}
+
+// expire ends up to limit leases whose deadline has passed and says how many.
+func (c *core) expire(now Instant, limit int) (n int) {
+	now = c.clock(now)
+	for ; n < limit && c.leased.n > 0; n++ {
+		i := c.leased.head
+		s := c.at(i)
+		if s.until > now {
+			break
+		}
+		s.err = expiredError(int(s.attempt))
+		c.count.Expired++
+		c.unlink(&c.leased, i)
+		c.retry(LeaseExpired, FromExpiration, i, now)
+	}
+
+	return n
+}
+
+// retry ends an attempt that kind says: back in line after the backoff, or
+// dead after the last one.
+func (c *core) retry(kind Kind, flags Flags, i Slot, now Instant) {
+	s := c.at(i)
+	if int(s.attempt) >= c.opt.Attempts {
+		c.die(kind, flags, i, now)
+		return
+	}
+	c.record(kind, flags, i, s, now, true)
+	c.count.Requeued++
+	c.wait(i, now, now+c.opt.Backoff.delay(s.id, int(s.attempt)))
+	c.record(Requeued, flags, i, s, now, false)
+}
+
+func (c *core) die(kind Kind, flags Flags, i Slot, now Instant) {
+	s := c.at(i)
+	flags |= DeadLetter
+	c.record(kind, flags, i, s, now, true)
+	c.live--
+	c.count.DeadLettered++
+	c.bury(i)
+	c.record(DeadLettered, flags, i, s, now, c.dead.n > c.opt.Dead)
+	for c.dead.n > c.opt.Dead {
+		c.purgedTo = c.at(c.dead.head).died
+		c.purge(c.dead.head, now, c.dead.n > c.opt.Dead+1)
+	}
+}
+
+// bury makes the task in slot i the latest dead letter.
+func (c *core) bury(i Slot) {
+	s := c.at(i)
+	c.deaths++
+	s.phase, s.died = phaseDead, c.deaths
+	c.push(&c.dead, i)
+}
+
+func (c *core) purge(i Slot, now Instant, more bool) {
+	s := c.at(i)
+	c.unlink(&c.dead, i)
+	c.count.Purged++
+	c.record(Purged, 0, i, s, now, more)
+	c.gone(i)
+}
+
+// redrive makes a dead task ready again, with all its attempts.
+func (c *core) redrive(id TaskID, now Instant) error {
+	now = c.clock(now)
+	i := c.deadSlot(id)
+	switch {
+	case i < 0:
+		return ErrUnknownTask
+	case c.full():
+		return ErrFull
+	}
+	s := c.at(i)
+	c.unlink(&c.dead, i)
+	c.live++
+	c.count.Redriven++
+	s.attempt = 0
+	c.wait(i, now, now)
+	c.record(Redriven, 0, i, s, now, false)
+
+	return nil
+}
+
+// deadSlot walks the dead letters, of which there is a bounded number; looking
+// one up is an operator's act.
+func (c *core) deadSlot(id TaskID) Slot {
+	for i := c.dead.head; i >= 0; i = c.at(i).next {
+		if c.at(i).id == id {
+			return i
+		}
+	}
+
+	return noSlot
+}
+
+// gone ends a task. Its slot stays until the log no longer shows it.
+func (c *core) gone(i Slot) {
+	s := c.at(i)
+	if c.index != nil {
+		delete(c.index, s.id)
+	}
+	if !c.log.shows(s.lastSeq) {
+		c.discard(i)
+		return
+	}
+	s.phase = phaseHeld
+	s.size = c.store.Size(i)
+	c.log.bytes += int64(s.size)
+	c.trimBytes()
+}
+
+// lookup is the slot of a live task.
+func (c *core) lookup(id TaskID) Slot {
+	if c.index == nil {
+		c.index = make(map[TaskID]Slot, c.live+c.dead.n)
+		for i := range c.used {
+			if p := c.at(i).phase; p >= phaseReady && p <= phaseDead {
+				c.index[c.at(i).id] = i
+			}
+		}
+	}
+	if i, ok := c.index[id]; ok {
+		return i
+	}
+
+	return noSlot
+}
+
+// wake is when the core next has something to do by itself.
+func (c *core) wake() (at Instant, ok bool) {
+	at = never
+	if c.leased.n > 0 {
+		at = c.at(c.leased.head).until
+	}
+	if len(c.delayed) > 0 {
+		at = min(at, Instant(c.delayed[0].key1))
+	}
+
+	return at, at != never
+}
+
+const never = Instant(1<<63 - 1)
+
+// oldest is since when the task that is next has been ready.
+func (c *core) oldest(now Instant) (Instant, bool) {
+	at := never
+	if len(c.first) > 0 {
+		at = c.at(c.first[0].slot).until
+	}
+	if c.ready.n > 0 {
+		at = min(at, c.at(c.ready.head).until)
+	}
+	if c.due.n > 0 {
+		at = min(at, c.at(c.due.head).until)
+	}
+	if len(c.delayed) > 0 && Instant(c.delayed[0].key1) <= now {
+		at = min(at, Instant(c.delayed[0].key1))
+	}
+
+	return at, at != never
+}
+
+// expiredErrors are shared: attempts are few and the text depends on nothing else.
+func expiredError(attempt int) *TaskError {
+	return &TaskError{
+		Message:  "Lease expired without heartbeat.",
+		Code:     CodeLeaseExpired,
+		Metadata: map[string]string{"attempt": itoa(attempt)},
+	}
+}

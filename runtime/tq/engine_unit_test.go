@@ -1,0 +1,245 @@
+package tq
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// bytesStore stores one number a slot, and takes every payload for size bytes.
+type bytesStore struct {
+	payloads map[Slot]int
+	size     int
+}
+
+func (s *bytesStore) Grow(Slot)     {}
+func (s *bytesStore) Clear(i Slot)  { delete(s.payloads, i) }
+func (s *bytesStore) Size(Slot) int { return s.size }
+
+func unitOptions() Options {
+	return Options{
+		Name: "unit", Capacity: 4, Lease: 30 * time.Second, Heartbeat: 10 * time.Second, Attempts: 3,
+		Backoff: ConstBackoff(time.Second), Dead: 2, Incarnation: 0xabc,
+	}
+}
+
+func open(t testing.TB, o Options) (*Engine, *bytesStore) {
+	t.Helper()
+	s := &bytesStore{payloads: map[Slot]int{}}
+	e := new(Engine)
+	if err := e.Open(o, s); err != nil {
+		t.Fatal(err)
+	}
+
+	return e, s
+}
+
+func put(t testing.TB, e *Engine, s *bytesStore, v int) TaskID {
+	t.Helper()
+	i, at, err := e.Put()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.payloads[i] = v
+	id, err := e.TryEnqueue(i, at)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	return id
+}
+
+func take(t testing.TB, e *Engine) Grant {
+	t.Helper()
+	g, err := e.TryTake("worker")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.Unlock()
+
+	return g
+}
+
+func TestOneTaskFromEnqueueToDeath(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx := t.Context()
+		e, s := open(t, unitOptions())
+		c, err := e.Watch(0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		id := put(t, e, s, 7)
+
+		g := take(t, e)
+		if g.Token.Task != id || g.Token.Attempt != 1 {
+			t.Fatalf("granted %+v, want attempt 1 of %v", g.Token, id)
+		}
+		if err := g.Held.Fail(ctx, g.Token, errors.New("no luck")); err != nil {
+			t.Fatal(err)
+		}
+		if err := g.Held.Complete(ctx, g.Token); !errors.Is(err, ErrLeaseLost) {
+			t.Fatalf("complete after fail: %v", err)
+		}
+		if _, err := e.TryTake(""); err != ErrEmpty {
+			t.Fatalf("take while delayed: %v", err)
+		}
+		g, err = e.Take(ctx, "worker") // waits for the backoff
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.Unlock()
+		if g.LastError == nil || g.LastError.Message != "no luck" {
+			t.Fatalf("last error %v", g.LastError)
+		}
+		g2, err := e.Take(ctx, "worker") // waits for expiry and backoff
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.Unlock()
+		if g2.Token.Attempt != 3 || g2.LastError.Code != CodeLeaseExpired {
+			t.Fatalf("granted %+v after %v", g2.Token, g2.LastError)
+		}
+		if _, err := g.Held.Heartbeat(ctx, g.Token); !errors.Is(err, ErrLeaseLost) {
+			t.Fatalf("heartbeat of a stale token: %v", err)
+		}
+		if err := g2.Held.Fail(ctx, g2.Token, nil); err != nil {
+			t.Fatal(err)
+		}
+		st := e.Stats()
+		if st.Dead != 1 || st.Live() != 0 || st.Expired != 1 || st.Failed != 2 || st.Requeued != 2 {
+			t.Fatalf("stats %+v", st)
+		}
+		want := []Kind{
+			Enqueued, LeaseGranted, Failed, Requeued, LeaseGranted, LeaseExpired, Requeued, LeaseGranted,
+			Failed, DeadLettered,
+		}
+		rs, err := c.Next(ctx, 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(rs) != len(want) {
+			t.Fatalf("%d events, want %d", len(rs), len(want))
+		}
+		for i, r := range rs {
+			if r.Kind != want[i] || r.Sequence != Sequence(i+1) || r.Task != id {
+				t.Errorf("event %d is %+v, want %v", i, r, want[i])
+			}
+		}
+		c.Unlock(len(rs))
+		if err := e.Redrive(id); err != nil {
+			t.Fatal(err)
+		}
+		g = take(t, e)
+		if err := g.Held.Complete(ctx, g.Token); err != nil {
+			t.Fatal(err)
+		}
+		_ = c.Close()
+		_ = e.Close()
+		if n := len(s.payloads); n != 0 {
+			t.Fatalf("%d payloads left behind", n)
+		}
+	})
+}
+
+func TestDrainThenRestoreIsTheIdentity(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx := t.Context()
+		e, s := open(t, unitOptions())
+		for v := range 4 {
+			put(t, e, s, v)
+		}
+		held := take(t, e)
+		failed := take(t, e)
+		if err := failed.Held.Fail(ctx, failed.Token, errors.New("again")); err != nil {
+			t.Fatal(err)
+		}
+		h, refs, err := e.Drain(ctx, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		states := make([]TaskState, len(refs))
+		for i, r := range refs {
+			states[i] = r.TaskState
+		}
+		e.Drained()
+		if len(states) != 4 || states[0].State != ReadyFirst || states[3].State != Delayed {
+			t.Fatalf("drained %+v", states)
+		}
+		if err := held.Held.Complete(ctx, held.Token); !errors.Is(err, ErrLeaseLost) {
+			t.Fatalf("complete after drain: %v", err)
+		}
+		if _, _, err := e.Put(); err != ErrDrained {
+			t.Fatalf("put into a drained queue: %v", err)
+		}
+		for round := range 2 {
+			slots, err := e.Restore(h, len(states), func(i int) *TaskState { return &states[i] })
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, at := range slots {
+				if (at >= 0) != (round == 0) {
+					t.Errorf("round %d: task %d went to slot %d", round, i, at)
+				}
+			}
+			e.Unlock()
+		}
+		g := take(t, e)
+		if g.Token.Task != held.Token.Task || g.Token.Attempt != 1 || g.Token.Epoch <= held.Token.Epoch {
+			t.Fatalf("granted %+v, want the task drained while leased", g.Token)
+		}
+		if err := held.Held.Complete(ctx, held.Token); !errors.Is(err, ErrLeaseLost) {
+			t.Fatalf("complete after restore with the old token: %v", err)
+		}
+		if st := e.Stats(); st.Restored != 4 || st.Drained != 4 || st.Live() != 4 {
+			t.Fatalf("stats %+v", st)
+		}
+		_ = e.Close()
+	})
+}
+
+func TestHotPathsAllocateNothing(t *testing.T) {
+	e, s := open(t, Options{
+		Name: "hot", Capacity: 64, Lease: time.Hour, Heartbeat: time.Minute, Attempts: 1000, Backoff: NoBackoff, Dead: 4,
+	})
+	defer e.Close()
+	ctx := context.Background()
+	cycle := func(settle func(Grant)) func() {
+		return func() {
+			i, at, err := e.Put()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := e.Enqueue(ctx, i, at); err != nil {
+				t.Fatal(err)
+			}
+			g, err := e.Take(ctx, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			e.Unlock()
+			settle(g)
+		}
+	}
+	_ = s
+	for name, f := range map[string]func(){
+		"complete": cycle(func(g Grant) { _ = g.Held.Complete(ctx, g.Token) }),
+		"heartbeat": cycle(func(g Grant) {
+			_, _ = g.Held.Heartbeat(ctx, g.Token)
+			_ = g.Held.Complete(ctx, g.Token)
+		}),
+		"fail": cycle(func(g Grant) {
+			_ = g.Held.Fail(ctx, g.Token, nil)
+			g, _ = e.Take(ctx, "")
+			e.Unlock()
+			_ = g.Held.Complete(ctx, g.Token)
+		}),
+	} {
+		if n := testing.AllocsPerRun(1000, f); n != 0 {
+			t.Errorf("%s: %v allocations", name, n)
+		}
+	}
+}

@@ -1,0 +1,241 @@
+package tq_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/tqgen/tqgen/runtime/tq"
+)
+
+// tick is the resolution of a queue's time.
+const tick = 100 * time.Nanosecond
+
+// shelf is the typed half of a queue, as small as it can be. The engine's lock
+// guards it.
+type shelf struct{ bodies [][]byte }
+
+func (s *shelf) Grow(i tq.Slot) {
+	for len(s.bodies) <= int(i) {
+		s.bodies = append(s.bodies, nil)
+	}
+}
+
+func (s *shelf) Clear(i tq.Slot)    { s.bodies[i] = nil }
+func (s *shelf) Size(i tq.Slot) int { return len(s.bodies[i]) }
+
+// held counts the payloads that are kept.
+func (s *shelf) held() int {
+	n := 0
+	for _, b := range s.bodies {
+		if b != nil {
+			n++
+		}
+	}
+
+	return n
+}
+
+// queue is what a generated queue would be with []byte for its payload.
+type queue struct {
+	tq.Engine
+	shelf shelf
+	opts  tq.Options
+}
+
+// lease is what a generated lease would be.
+type lease struct {
+	tq.Grant
+	Body []byte
+}
+
+func (l *lease) complete() error { return l.Held.Complete(context.Background(), l.Token) }
+func (l *lease) release() error  { return l.Held.Release(context.Background(), l.Token) }
+func (l *lease) fail() error     { return l.Held.Fail(context.Background(), l.Token, errBoom) }
+func (l *lease) bury() error     { return l.Held.DeadLetter(context.Background(), l.Token, errBoom) }
+func (l *lease) beat() (time.Time, error) {
+	return l.Held.Heartbeat(context.Background(), l.Token)
+}
+
+var errBoom = errors.New("boom")
+
+// policy is what the tests start from.
+func policy() tq.Options {
+	return tq.Options{
+		Name: "test", Capacity: 8, Lease: time.Second, Heartbeat: time.Second / 4, Attempts: 3,
+		Backoff: tq.NoBackoff, Dead: 4, Incarnation: 7,
+	}
+}
+
+func openQueue(tb testing.TB, o tq.Options) *queue {
+	tb.Helper()
+	q := &queue{opts: o}
+	if err := q.Open(o, &q.shelf); err != nil {
+		tb.Fatal(err)
+	}
+
+	return q
+}
+
+func (q *queue) enqueue(ctx context.Context, body []byte) (tq.TaskID, error) {
+	i, at, err := q.Put()
+	if err != nil {
+		return tq.TaskID{}, err
+	}
+	q.shelf.bodies[i] = body
+
+	return q.Enqueue(ctx, i, at)
+}
+
+func (q *queue) tryEnqueue(body []byte) (tq.TaskID, error) {
+	i, at, err := q.Put()
+	if err != nil {
+		return tq.TaskID{}, err
+	}
+	q.shelf.bodies[i] = body
+
+	return q.TryEnqueue(i, at)
+}
+
+func (q *queue) enqueueAt(ctx context.Context, body []byte, when time.Time) (tq.TaskID, error) {
+	i, at, err := q.Put()
+	if err != nil {
+		return tq.TaskID{}, err
+	}
+	q.shelf.bodies[i] = body
+
+	return q.EnqueueAt(ctx, i, at, when)
+}
+
+func (q *queue) enqueueBatch(ctx context.Context, bodies [][]byte) (ids []tq.TaskID, err error) {
+	for len(bodies) > 0 {
+		room, at, err := q.PutBatch(ctx, len(bodies))
+		if err != nil {
+			return ids, err
+		}
+		for _, body := range bodies[:room] {
+			i, id := q.AddLocked(at)
+			q.shelf.bodies[i] = body
+			ids = append(ids, id)
+		}
+		q.Unlock()
+		bodies = bodies[room:]
+	}
+
+	return ids, nil
+}
+
+// keep ends the bracket of a grant.
+func (q *queue) keep(g tq.Grant, err error) (lease, error) {
+	if err != nil {
+		return lease{}, err
+	}
+	defer q.Unlock()
+
+	return lease{g, q.shelf.bodies[g.Slot]}, nil
+}
+
+func (q *queue) lease(ctx context.Context) (lease, error) { return q.keep(q.Take(ctx, "")) }
+func (q *queue) tryLease() (lease, error)                 { return q.keep(q.TryTake("")) }
+func (q *queue) resume(t tq.Token) (lease, error)         { return q.keep(q.Resume(t)) }
+
+// entry is a task of a snapshot with its payload.
+type entry struct {
+	tq.TaskRef
+	Body []byte
+}
+
+type snapshot struct {
+	tq.SnapshotHeader
+	Tasks []entry
+}
+
+func (q *queue) copy(refs []tq.TaskRef) []entry {
+	entries := make([]entry, len(refs))
+	for i, r := range refs {
+		entries[i] = entry{r, q.shelf.bodies[r.Slot]}
+	}
+
+	return entries
+}
+
+func (q *queue) drain(ctx context.Context, grace time.Duration) (snapshot, error) {
+	h, refs, err := q.Drain(ctx, grace)
+	if err != nil {
+		return snapshot{}, err
+	}
+	defer q.Drained()
+
+	return snapshot{h, q.copy(refs)}, nil
+}
+
+func (q *queue) restore(s snapshot) error {
+	slots, err := q.Restore(s.SnapshotHeader, len(s.Tasks), func(i int) *tq.TaskState { return &s.Tasks[i].TaskState })
+	if err != nil {
+		return err
+	}
+	for i, slot := range slots {
+		if slot >= 0 {
+			q.shelf.bodies[slot] = s.Tasks[i].Body
+		}
+	}
+	q.Unlock()
+
+	return nil
+}
+
+// look is the state of everything now.
+func (q *queue) look() snapshot {
+	s, c := q.watchNow()
+	_ = c.Close()
+
+	return s
+}
+
+func (q *queue) watchNow() (snapshot, *tq.Cursor) {
+	h, refs, c := q.WatchNow()
+	defer q.Unlock()
+
+	return snapshot{h, q.copy(refs)}, c
+}
+
+func (q *queue) deadLetters() []entry {
+	defer q.Unlock()
+
+	return q.copy(q.DeadLetters(0, 1<<30))
+}
+
+// event is a record with its payload.
+type event struct {
+	tq.Record
+	Body []byte
+}
+
+// read gives the next events without waiting for more than is there.
+func (q *queue) read(c *tq.Cursor) ([]event, error) {
+	var events []event
+	for c.Lag() > 0 {
+		records, err := c.Next(context.Background(), 64)
+		if err != nil {
+			return events, err
+		}
+		for _, r := range records {
+			events = append(events, event{r, q.shelf.bodies[r.Slot]})
+		}
+		c.Unlock(len(records))
+	}
+
+	return events, nil
+}
+
+// balance says how invariant 1 is broken, "" if it holds.
+func balance(s tq.Stats) error {
+	in := s.Enqueued + s.Restored
+	out := uint64(s.Ready+s.Delayed+s.Leased+s.Dead) + s.Completed + s.Purged + s.Drained
+	if in != out {
+		return errors.New("accepted + restored differ from what is there or gone")
+	}
+
+	return nil
+}

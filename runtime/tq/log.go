@@ -1,0 +1,174 @@
+package tq
+
+import "strconv"
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+// log keeps the latest records for readers, in a ring. Sequences count whether
+// or not anybody reads; records are kept only while somebody does.
+type log struct {
+	ring    []record // empty while nobody reads; its length is a power of two
+	first   Sequence // oldest record kept; seq+1 if there is none
+	seq     Sequence // last one appended
+	limit   int      // records kept
+	bytes   int64    // payload bytes of tasks that are gone and still shown
+	maxByte int64
+	whole   int // events of the drain or restore under way, which stay together
+}
+
+// record is an event in terms of the core: it refers to the slot, which
+// outlives it, for everything that is the same in all events of a task.
+type record struct {
+	at      Instant
+	until   Instant // deadline of a lease, or when a delayed task will be ready
+	epoch   Epoch
+	granter Incarnation
+	owner   string
+	err     *TaskError
+	slot    Slot
+	attempt int32 // as events number it
+	granted int32 // of the token
+	kind    Kind
+	flags   Flags
+	more    bool
+}
+
+func (l *log) init(entries int, bytes int64) { l.limit, l.maxByte, l.first = entries, bytes, 1 }
+
+func (l *log) on() bool { return len(l.ring) > 0 }
+
+func (l *log) shows(s Sequence) bool { return l.on() && s >= l.first && s > 0 }
+
+func (l *log) len() int { return int(l.seq + 1 - l.first) }
+
+func (l *log) at(s Sequence) *record { return &l.ring[uint64(s)&uint64(len(l.ring)-1)] }
+
+// reserve makes the ring take n records more than it would by its limit.
+func (l *log) reserve(n int) {
+	size := 1
+	for size < n {
+		size *= 2
+	}
+	if size <= len(l.ring) {
+		return
+	}
+	old := *l
+	l.ring = make([]record, size)
+	for s := old.first; s <= old.seq; s++ {
+		*l.at(s) = *old.at(s)
+	}
+}
+
+// startLog keeps records from now on.
+func (c *core) startLog() {
+	if !c.log.on() {
+		c.log.reserve(min(c.log.limit, 64))
+		c.log.first = c.log.seq + 1
+	}
+}
+
+// stopLog drops all records and frees the slots that only they held.
+func (c *core) stopLog() {
+	for c.log.len() > 0 {
+		c.evict()
+	}
+	c.log.ring = nil
+}
+
+// evict drops the oldest record, and the slot it was the last to show.
+func (c *core) evict() {
+	seq := c.log.first
+	i := c.log.at(seq).slot
+	c.log.at(seq).err, c.log.at(seq).owner = nil, ""
+	c.log.first++
+	s := c.at(i)
+	if s.phase == phaseHeld && s.lastSeq == seq {
+		c.log.bytes -= int64(s.size)
+		c.discard(i)
+	}
+}
+
+// trimBytes keeps payloads that only the log holds within the bound.
+func (c *core) trimBytes() {
+	for c.log.bytes > c.log.maxByte && c.log.len() > 0 {
+		c.evict()
+	}
+}
+
+// makeRoom frees the place of the next record. The events of one drain or
+// restore do not push each other out.
+func (c *core) makeRoom() {
+	for limit := max(c.log.limit, c.log.whole); c.log.len() >= limit; {
+		c.evict()
+	}
+	if c.log.len() == len(c.log.ring) {
+		c.log.reserve(2 * len(c.log.ring))
+	}
+}
+
+// record appends one event about the task in slot i.
+func (c *core) record(k Kind, f Flags, i Slot, s *slot, now Instant, more bool) {
+	if !c.log.on() {
+		c.log.seq++
+		c.log.first = c.log.seq + 1
+		return
+	}
+	c.makeRoom()
+	c.log.seq++
+	s.lastSeq = c.log.seq
+	r := c.log.at(c.log.seq)
+	*r = record{at: now, slot: i, attempt: s.attempt, kind: k, flags: f, more: more}
+	switch k {
+	case LeaseGranted, Heartbeat:
+		r.until = s.until
+		r.grantOf(s)
+	case Completed:
+		r.grantOf(s)
+	case Released:
+		r.attempt = s.granted
+		r.grantOf(s)
+	case Failed, LeaseExpired, DeadLettered:
+		r.err = s.err
+		r.grantOf(s)
+	case Drained, Restored:
+		r.attempt++
+		r.err = s.err
+		r.grantOf(s)
+		if s.phase == phaseReady || s.phase == phaseDelayed {
+			r.until = s.until
+		}
+	case Enqueued, Requeued, Redriven:
+		r.attempt++
+		r.err = s.err
+		if s.phase == phaseDelayed {
+			r.until = s.until
+		}
+	}
+}
+
+func (r *record) grantOf(s *slot) {
+	r.epoch, r.granter, r.owner, r.granted = s.epoch, s.granter, s.owner, s.granted
+}
+
+// export gives a record in terms of the outside.
+func (c *core) export(seq Sequence) Record {
+	r := c.log.at(seq)
+	s := c.at(r.slot)
+	out := Record{
+		Sequence: seq, Kind: r.kind, Flags: r.flags, More: r.more, Slot: r.slot, Task: s.id,
+		Attempt: int(r.attempt), At: c.time(r.at), EnqueuedAt: c.time(s.enqueued), Owner: r.owner, Err: r.err,
+	}
+	if r.epoch != 0 {
+		out.Token = Token{Task: s.id, Attempt: int(r.granted), Incarnation: r.granter, Epoch: r.epoch}
+	}
+	switch r.kind {
+	case LeaseGranted, Heartbeat:
+		out.Deadline = c.time(r.until)
+	case Enqueued, Requeued, Restored:
+		if r.until != 0 {
+			out.AvailableAt = c.time(r.until)
+		}
+	}
+
+	return out
+}

@@ -1,0 +1,125 @@
+package tq
+
+import (
+	"fmt"
+	"time"
+)
+
+// Limits of a policy.
+const (
+	MaxCapacity = 1 << 24
+	MaxAttempts = 1000
+	MinLease    = time.Millisecond
+	MaxLease    = 24 * time.Hour
+)
+
+// Options is the policy of a queue. In generated packages a zero field means
+// what the directive says, or what the field's comment says where a directive
+// cannot say it.
+type Options struct {
+	Name      string        // of the queue, in events and errors
+	Capacity  int           // live tasks (ready, delayed and leased), 1 to MaxCapacity
+	Lease     time.Duration // how long a grant holds without a heartbeat, MinLease to MaxLease
+	Heartbeat time.Duration // interval at which Run beats, below Lease/2; follows Lease unless set
+	Attempts  int           // grants before a task is dead, 1 to MaxAttempts
+	Backoff   Backoff       // delay before the next attempt
+	Dead      int           // dead letters kept, 1 to MaxCapacity; the oldest are purged
+
+	// Incarnation names this life of the queue in identities and tokens. It
+	// must never repeat for one name. 0 draws a random one.
+	Incarnation Incarnation
+	// MaxWaiting bounds the producers that wait for room; beyond it they get
+	// ErrFull at once. 0 means 1024.
+	MaxWaiting int
+	// LogEntries bounds the events kept for readers. 0 means 4096.
+	LogEntries int
+	// LogBytes bounds the payload bytes kept only because a reader has not
+	// come by yet. 0 means 16 MiB.
+	LogBytes int64
+	// CoarseClock reads a clock that is up to 1 ms late instead of the exact
+	// one: cheaper, and deadlines are as much later. It costs a goroutine
+	// that Close ends.
+	CoarseClock bool
+}
+
+// Or gives o with every zero field taken from def.
+func (o Options) Or(def Options) Options {
+	if o.Heartbeat == 0 && o.Lease != 0 {
+		o.Heartbeat = o.Lease / 3
+	}
+	o.Name = or(o.Name, def.Name)
+	o.Capacity = orInt(o.Capacity, def.Capacity)
+	o.Lease = time.Duration(orInt64(int64(o.Lease), int64(def.Lease)))
+	o.Heartbeat = time.Duration(orInt64(int64(o.Heartbeat), int64(def.Heartbeat)))
+	o.Attempts = orInt(o.Attempts, def.Attempts)
+	o.Dead = orInt(o.Dead, def.Dead)
+	o.MaxWaiting = orInt(o.MaxWaiting, def.MaxWaiting)
+	o.LogEntries = orInt(o.LogEntries, def.LogEntries)
+	o.LogBytes = orInt64(o.LogBytes, def.LogBytes)
+	if o.Backoff == (Backoff{}) {
+		o.Backoff = def.Backoff
+	}
+	if o.Incarnation == 0 {
+		o.Incarnation = def.Incarnation
+	}
+	o.CoarseClock = o.CoarseClock || def.CoarseClock
+
+	return o
+}
+
+func or(s, def string) string {
+	if s == "" {
+		return def
+	}
+
+	return s
+}
+
+func orInt(n, def int) int { return int(orInt64(int64(n), int64(def))) }
+
+func orInt64(n, def int64) int64 {
+	if n == 0 {
+		return def
+	}
+
+	return n
+}
+
+// defaults are what no directive says.
+var defaults = Options{MaxWaiting: 1024, LogEntries: 4096, LogBytes: 16 << 20}
+
+// check says which field is out of range. All fields are set by now.
+func (o *Options) check() error {
+	for _, f := range [...]struct {
+		name     string
+		value    int64
+		min, max int64
+	}{
+		{"Capacity", int64(o.Capacity), 1, MaxCapacity},
+		{"Attempts", int64(o.Attempts), 1, MaxAttempts},
+		{"Dead", int64(o.Dead), 1, MaxCapacity},
+		{"MaxWaiting", int64(o.MaxWaiting), 1, MaxCapacity},
+		{"LogEntries", int64(o.LogEntries), 1, MaxCapacity},
+		{"LogBytes", o.LogBytes, 1, 1 << 50},
+	} {
+		if f.value < f.min || f.value > f.max {
+			return fmt.Errorf("tq: queue %q: %s %d is not in %d…%d", o.Name, f.name, f.value, f.min, f.max)
+		}
+	}
+	if o.Lease < MinLease || o.Lease > MaxLease {
+		return fmt.Errorf("tq: queue %q: Lease %v is not in %v…%v", o.Name, o.Lease, MinLease, MaxLease)
+	}
+	if o.Heartbeat <= 0 || o.Heartbeat >= o.Lease/2 {
+		return fmt.Errorf("tq: queue %q: Heartbeat %v must be less than half of Lease %v", o.Name, o.Heartbeat, o.Lease)
+	}
+	if err := o.Backoff.check(); err != nil {
+		return fmt.Errorf("tq: queue %q: Backoff: %w", o.Name, err)
+	}
+
+	return nil
+}
+
+// slots is how many slots can be in use at once: live and dead tasks, as many
+// again that were drained and whose events are still held, tasks that are gone
+// but not from the log, and tasks of producers that wait for room.
+func (o *Options) slots() int { return 2*(o.Capacity+o.Dead) + o.LogEntries + o.MaxWaiting }

@@ -1,0 +1,132 @@
+package tq
+
+// A slot is where a task lives in the core, from the moment its payload is put
+// until nothing refers to it any more.
+type slot struct {
+	until    Instant // leased: deadline; delayed: due; ready: since when
+	enqueued Instant
+	id       TaskID
+	epoch    Epoch       // of the last grant; 0 if there was none
+	granter  Incarnation // of the last grant
+	lastSeq  Sequence    // of the last record about it
+	err      *TaskError  // why the last attempt failed
+	owner    string      // of the last grant
+	died     uint64      // number of the dead letter
+	size     int         // payload bytes, once held
+	attempt  int32       // grants that count
+	granted  int32       // attempt of the last grant; above attempt once released
+	next     Slot
+	prev     Slot
+	phase    phase
+}
+
+// phase is the state of a slot. Those of tasks come first, in the order of State.
+type phase uint8
+
+const (
+	phaseFree    = phase(0)
+	phaseReady   = phase(Ready)
+	phaseFirst   = phase(ReadyFirst)
+	phaseDelayed = phase(Delayed)
+	phaseLeased  = phase(Leased)
+	phaseDead    = phase(Dead)
+	phasePut     = phaseDead + 1 // filled, not admitted yet
+	phaseHeld    = phaseDead + 2 // gone, but the log still shows it
+)
+
+func (s *slot) token() Token {
+	if s.epoch == 0 {
+		return Token{}
+	}
+
+	return Token{Task: s.id, Attempt: int(s.granted), Incarnation: s.granter, Epoch: s.epoch}
+}
+
+const (
+	chunkBits = 8
+	chunkSize = 1 << chunkBits
+)
+
+// slots is the storage: chunks under a directory of fixed size, so that a slot
+// never moves.
+type slots struct {
+	dir  []*[chunkSize]slot
+	used Slot // slots below were handed out at least once
+	free Slot // head of the list of free ones, through next
+	max  Slot
+}
+
+func (t *slots) init(limit int) {
+	t.dir = make([]*[chunkSize]slot, (limit+chunkSize-1)>>chunkBits)
+	t.free, t.max = noSlot, Slot(limit)
+}
+
+func (t *slots) at(i Slot) *slot { return &t.dir[uint32(i)>>chunkBits][uint32(i)&(chunkSize-1)] }
+
+// find is at for a slot that came from outside.
+func (t *slots) find(i Slot) *slot {
+	if i < 0 || i >= t.used {
+		return nil
+	}
+
+	return t.at(i)
+}
+
+// list is a doubly linked list through next and prev.
+type list struct {
+	head, tail Slot
+	n          int
+}
+
+var emptyList = list{head: noSlot, tail: noSlot}
+
+func (t *slots) push(l *list, i Slot) {
+	s := t.at(i)
+	s.next, s.prev = noSlot, l.tail
+	if l.tail >= 0 {
+		t.at(l.tail).next = i
+	} else {
+		l.head = i
+	}
+	l.tail = i
+	l.n++
+}
+
+// pushByUntil keeps l in the order of until. It is a plain push unless a lease
+// shorter than its neighbours' is among them.
+func (t *slots) pushByUntil(l *list, i Slot) {
+	s := t.at(i)
+	after := l.tail
+	for after >= 0 && t.at(after).until > s.until {
+		after = t.at(after).prev
+	}
+	if after == l.tail {
+		t.push(l, i)
+		return
+	}
+	before := l.head
+	if after >= 0 {
+		before = t.at(after).next
+		t.at(after).next = i
+	} else {
+		l.head = i
+	}
+	s.prev, s.next = after, before
+	t.at(before).prev = i
+	l.n++
+}
+
+func (t *slots) unlink(l *list, i Slot) {
+	s := t.at(i)
+	if s.prev >= 0 {
+		t.at(s.prev).next = s.next
+	} else {
+		l.head = s.next
+	}
+	if s.next >= 0 {
+		t.at(s.next).prev = s.prev
+	} else {
+		l.tail = s.prev
+	}
+	l.n--
+}

@@ -1,0 +1,306 @@
+package tq
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+)
+
+// tasks lists what is in the core at now, in the order in which restore has to
+// add it: those that come first, the ready and delayed ones as they will be
+// granted, the leased ones by deadline, the dead ones as they died.
+func (c *core) tasks(now Instant) []TaskRef {
+	refs := make([]TaskRef, 0, c.live+c.dead.n)
+	for _, e := range sorted(c.first) {
+		refs = append(refs, c.ref(e.slot, now))
+	}
+	refs = c.appendWaiting(refs, now)
+	for i := c.leased.head; i >= 0; i = c.at(i).next {
+		refs = append(refs, c.ref(i, now))
+	}
+	for i := c.dead.head; i >= 0; i = c.at(i).next {
+		refs = append(refs, c.ref(i, now))
+	}
+
+	return refs
+}
+
+func sorted(h heap) heap {
+	h = slices.Clone(h)
+	slices.SortFunc(h, func(a, b heapEntry) int {
+		return cmp.Or(cmp.Compare(a.key1, b.key1), cmp.Compare(a.key2, b.key2))
+	})
+
+	return h
+}
+
+// appendWaiting merges those that were delayed with those that never were, as
+// next does.
+func (c *core) appendWaiting(refs []TaskRef, now Instant) []TaskRef {
+	for c.ripen(now, batch) == batch {
+		continue
+	}
+	i := c.ready.head
+	flush := func(before Instant) {
+		for ; i >= 0 && c.at(i).until < before; i = c.at(i).next {
+			refs = append(refs, c.ref(i, now))
+		}
+	}
+	for d := c.due.head; d >= 0; d = c.at(d).next {
+		flush(c.at(d).until)
+		refs = append(refs, c.ref(d, now))
+	}
+	for _, e := range sorted(c.delayed) {
+		flush(Instant(e.key1))
+		refs = append(refs, c.ref(e.slot, now))
+	}
+	flush(never)
+
+	return refs
+}
+
+// ref shows the task in slot i at now.
+func (c *core) ref(i Slot, now Instant) TaskRef {
+	s := c.at(i)
+	r := TaskRef{Slot: i, TaskState: TaskState{
+		ID: s.id, State: State(s.phase), Attempt: int(s.attempt),
+		EnqueuedAt: c.time(s.enqueued), LastError: s.err, LastToken: s.token(),
+	}}
+	switch s.phase {
+	case phaseDelayed:
+		if s.until <= now {
+			r.State = Ready
+		}
+		r.AvailableAt = c.time(s.until)
+	case phaseReady, phaseFirst:
+		r.AvailableAt = c.time(s.until)
+	case phaseDead:
+		r.Number = s.died
+	case phaseLeased:
+		r.Deadline, r.Owner = c.time(s.until), s.owner
+	}
+
+	return r
+}
+
+func (c *core) header() SnapshotHeader {
+	return SnapshotHeader{
+		Version: SnapshotVersion, Queue: c.opt.Name, Incarnation: c.opt.Incarnation,
+		Sequence: c.log.seq, HighestEpoch: c.epoch,
+		ID: fmt.Sprintf("%v-%d", c.opt.Incarnation, c.log.seq),
+	}
+}
+
+// drain takes every task out; leased ones come out released. Their payloads
+// stay where they are until drained is called.
+func (c *core) drain(now Instant) (SnapshotHeader, []TaskRef) {
+	now = c.clock(now)
+	for i := c.leased.head; i >= 0; i = c.leased.head {
+		c.unlink(&c.leased, i)
+		c.at(i).attempt--
+		c.waitFirst(i, now)
+	}
+	refs := c.tasks(now)
+	c.log.whole = len(refs)
+	for n, r := range refs {
+		flags := FromDrain
+		if r.State == Dead {
+			flags |= DeadLetter
+		}
+		c.record(Drained, flags, r.Slot, c.at(r.Slot), now, n < len(refs)-1)
+	}
+	c.count.Drained += uint64(len(refs))
+	c.first, c.delayed = c.first[:0], c.delayed[:0]
+	c.ready, c.due, c.dead = emptyList, emptyList, emptyList
+	c.live = 0
+	c.leaving = refs
+
+	return c.header(), refs
+}
+
+// drained lets go of the payloads that drain left in place.
+func (c *core) drained() {
+	maxByte := c.log.maxByte
+	c.log.maxByte = 1<<63 - 1 // its own events stay whole
+	for _, r := range c.leaving {
+		c.gone(r.Slot)
+	}
+	c.log.maxByte = maxByte
+	c.log.whole = 0
+	c.leaving = nil
+}
+
+// restore puts the tasks of a snapshot back as they were and gives each one's
+// slot, or noSlot where the task is here already. All or nothing.
+func (c *core) restore(h SnapshotHeader, n int, state func(int) *TaskState, now Instant) ([]Slot, error) {
+	now = c.clock(now)
+	if h.Version != SnapshotVersion {
+		return nil, fmt.Errorf("tq: snapshot has version %d, this runtime reads %d", h.Version, SnapshotVersion)
+	}
+	places := make([]Slot, n)
+	for i := range places {
+		places[i] = noSlot
+	}
+	if c.restored.has(h.ID) {
+		return places, nil
+	}
+	missing, err := c.missing(n, state)
+	switch {
+	case err != nil:
+		return nil, err
+	case c.inUse+missing.n > int(c.max):
+		return nil, fmt.Errorf("%w: a snapshot of %d tasks does not fit", ErrFull, missing.n)
+	}
+	if missing.n > 0 && h.HighestEpoch.Term() >= c.epoch.Term() {
+		if h.HighestEpoch.Term() == maxTerm {
+			return nil, ErrExhausted
+		}
+		c.epoch = firstOfTerm(h.HighestEpoch.Term() + 1)
+	}
+	c.restored.add(h.ID)
+	c.putBack(missing, places, state, now)
+
+	return places, nil
+}
+
+// absent says which tasks of a snapshot are not here.
+type absent struct {
+	here []bool
+	n    int
+}
+
+func (c *core) missing(n int, state func(int) *TaskState) (absent, error) {
+	a := absent{here: make([]bool, n)}
+	known := make(map[TaskID]bool, c.live+c.dead.n+n)
+	for _, r := range c.tasks(c.last) {
+		known[r.ID] = true
+	}
+	seen := make(map[TaskID]bool, n)
+	for i := range n {
+		s := state(i)
+		if err := checkState(s); err != nil {
+			return a, fmt.Errorf("tq: snapshot: task %d: %w", i, err)
+		}
+		if seen[s.ID] {
+			return a, fmt.Errorf("tq: snapshot: task %d: %w: %v stands in it twice", i, ErrDuplicate, s.ID)
+		}
+		seen[s.ID] = true
+		a.here[i] = known[s.ID]
+		if !a.here[i] {
+			a.n++
+		}
+	}
+
+	return a, nil
+}
+
+func checkState(s *TaskState) error {
+	switch {
+	case s.ID.Origin == 0 || s.ID.Sequence == 0:
+		return fmt.Errorf("identity %v is not a task's", s.ID)
+	case s.State < Ready || s.State > Dead:
+		return fmt.Errorf("state %d is unknown", s.State)
+	case s.Attempt < 0 || s.Attempt > MaxAttempts:
+		return fmt.Errorf("attempt %d is not in 0…%d", s.Attempt, MaxAttempts)
+	case s.State == Leased && s.Attempt == 0:
+		return fmt.Errorf("leased, but not one attempt")
+	case s.State == Delayed && s.AvailableAt.IsZero():
+		return fmt.Errorf("delayed, but not until when")
+	case s.LastToken != Token{} && s.LastToken.Task != s.ID:
+		return fmt.Errorf("last token is of task %v", s.LastToken.Task)
+	}
+
+	return nil
+}
+
+func (c *core) putBack(m absent, places []Slot, state func(int) *TaskState, now Instant) {
+	c.log.whole = m.n
+	left := m.n
+	for i := range places {
+		if m.here[i] {
+			continue
+		}
+		place, _ := c.alloc() // the room was checked
+		left--
+		c.putBackOne(place, state(i), now, left > 0)
+		places[i] = place
+	}
+	c.log.whole = 0
+}
+
+// putBackOne adds one task of a snapshot. One that was leased is released.
+func (c *core) putBackOne(i Slot, t *TaskState, now Instant, more bool) {
+	s := c.at(i)
+	s.id, s.enqueued = t.ID, c.instant(t.EnqueuedAt)
+	s.attempt, s.err = int32(t.Attempt), t.LastError
+	s.epoch, s.granter, s.granted = t.LastToken.Epoch, t.LastToken.Incarnation, int32(t.LastToken.Attempt)
+	if c.index != nil {
+		c.index[s.id] = i
+	}
+	if t.ID.Origin == c.opt.Incarnation {
+		c.accepted = max(c.accepted, t.ID.Sequence)
+	}
+	var flags Flags
+	switch t.State {
+	case Leased:
+		s.attempt--
+		flags = AtHead
+		c.waitFirst(i, now)
+	case ReadyFirst:
+		flags = AtHead
+		c.waitFirst(i, c.since(t, now))
+	case Ready:
+		s.phase, s.until = phaseReady, c.since(t, now)
+		if c.ready.n > 0 {
+			s.until = max(s.until, c.at(c.ready.tail).until)
+		}
+		c.push(&c.ready, i)
+	case Delayed:
+		s.phase, s.until = phaseDelayed, c.instant(t.AvailableAt)
+		c.delays++
+		c.delayed.push(heapEntry{int64(s.until), c.delays, i})
+	case Dead:
+		flags = DeadLetter
+		c.bury(i)
+	}
+	if t.State != Dead {
+		c.live++
+	}
+	c.count.Restored++
+	c.record(Restored, flags, i, s, now, more)
+}
+
+// since is when a task of a snapshot became ready, which is not in the future.
+func (c *core) since(t *TaskState, now Instant) Instant {
+	if t.AvailableAt.IsZero() {
+		return now
+	}
+
+	return min(c.instant(t.AvailableAt), now)
+}
+
+// restoredIDs remembers which snapshots were restored, the latest 4,096 of
+// them, so that restoring one again changes nothing.
+type restoredIDs struct {
+	known map[string]bool
+	order []string
+}
+
+const restoredKept = 4096
+
+func (r *restoredIDs) has(id string) bool { return r.known[id] }
+
+func (r *restoredIDs) add(id string) {
+	if id == "" || r.known[id] {
+		return
+	}
+	if r.known == nil {
+		r.known = make(map[string]bool)
+	}
+	if len(r.order) == restoredKept {
+		delete(r.known, r.order[0])
+		r.order = r.order[1:]
+	}
+	r.known[id] = true
+	r.order = append(r.order, id)
+}

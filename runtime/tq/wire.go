@@ -1,0 +1,600 @@
+package tq
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tqgen/tqgen/runtime/jsonwire"
+)
+
+// The wire forms of what has no payload. Members of the established format come
+// first and are null where they have no value; ours follow and are left out
+// then. Readers take members in any order, skip unknown ones and read null as
+// absent. Times are written in UTC with as many digits as they have; any offset
+// is accepted.
+
+// String is the token's text form, "sequenceId:attempt:leaseId", with the
+// origin of the task as a fourth part where it is not the granting incarnation.
+// The lease id is that incarnation and the epoch, 16 hexadecimal digits each.
+func (t Token) String() string {
+	text, _ := t.AppendText(nil)
+
+	return string(text)
+}
+
+// AppendText appends what [Token.String] returns. The error is always nil.
+func (t Token) AppendText(dst []byte) ([]byte, error) {
+	dst = strconv.AppendUint(dst, t.Task.Sequence, 10)
+	dst = strconv.AppendInt(append(dst, ':'), int64(t.Attempt), 10)
+	dst = appendHex(append(dst, ':'), uint64(t.Incarnation))
+	dst = appendHex(dst, uint64(t.Epoch))
+	if t.Task.Origin != t.Incarnation {
+		dst = appendHex(append(dst, ':'), uint64(t.Task.Origin))
+	}
+
+	return dst, nil
+}
+
+// MarshalText is [Token.AppendText] into a new slice.
+func (t Token) MarshalText() ([]byte, error) { return t.AppendText(nil) }
+
+// UnmarshalText is [ParseToken].
+func (t *Token) UnmarshalText(text []byte) error {
+	parsed, err := ParseToken(string(text))
+	if err == nil {
+		*t = parsed
+	}
+
+	return err
+}
+
+// ParseToken reads what [Token.String] wrote. Dashes in the lease id are
+// accepted.
+func ParseToken(s string) (Token, error) {
+	parts := strings.Split(s, ":")
+	if len(parts) != 3 && len(parts) != 4 {
+		return Token{}, tokenError(s)
+	}
+	var t Token
+	var errs [4]error
+	t.Task.Sequence, errs[0] = strconv.ParseUint(parts[0], 10, 64)
+	t.Attempt, errs[1] = strconv.Atoi(parts[1])
+	errs[2] = t.setLeaseID(parts[2])
+	t.Task.Origin = t.Incarnation
+	if len(parts) == 4 {
+		t.Task.Origin, errs[3] = ParseIncarnation(parts[3])
+	}
+	if errors.Join(errs[:]...) != nil || t.Attempt < 0 {
+		return Token{}, tokenError(s)
+	}
+
+	return t, nil
+}
+
+func tokenError(s string) error {
+	return fmt.Errorf("tq: %q is no token: want sequenceId:attempt:leaseId, and the origin where it differs", s)
+}
+
+// ParseIncarnation reads what [Incarnation.String] wrote.
+func ParseIncarnation(s string) (Incarnation, error) {
+	var b [8]byte
+	if len(s) != 2*len(b) {
+		return 0, fmt.Errorf("tq: %q is no incarnation: want 16 hexadecimal digits", s)
+	}
+	if _, err := hex.Decode(b[:], []byte(s)); err != nil {
+		return 0, fmt.Errorf("tq: %q is no incarnation: want 16 hexadecimal digits", s)
+	}
+
+	return Incarnation(binary.BigEndian.Uint64(b[:])), nil
+}
+
+// AppendText appends what [Incarnation.String] returns. The error is always
+// nil.
+func (i Incarnation) AppendText(dst []byte) ([]byte, error) { return appendHex(dst, uint64(i)), nil }
+
+// setLeaseID reads a GUID, dashes or not: 64 bits of incarnation, 64 of epoch.
+func (t *Token) setLeaseID(id string) error {
+	digits := id
+	if len(id) == 36 && id[8] == '-' && id[13] == '-' && id[18] == '-' && id[23] == '-' {
+		digits = id[:8] + id[9:13] + id[14:18] + id[19:23] + id[24:]
+	}
+	var b [16]byte
+	if len(digits) != 2*len(b) {
+		return fmt.Errorf("tq: %q is no lease id: want a GUID", id)
+	}
+	if _, err := hex.Decode(b[:], []byte(digits)); err != nil {
+		return fmt.Errorf("tq: %q is no lease id: want a GUID", id)
+	}
+	t.Incarnation = Incarnation(binary.BigEndian.Uint64(b[:8]))
+	t.Epoch = Epoch(binary.BigEndian.Uint64(b[8:]))
+
+	return nil
+}
+
+// appendHex appends 16 digits.
+func appendHex(dst []byte, v uint64) []byte {
+	var b [8]byte
+	binary.BigEndian.PutUint64(b[:], v)
+
+	return hex.AppendEncode(dst, b[:])
+}
+
+// appendGUID appends 128 bits as a GUID with dashes.
+func appendGUID(dst []byte, hi, lo uint64) []byte {
+	var b [16]byte
+	binary.BigEndian.PutUint64(b[:8], hi)
+	binary.BigEndian.PutUint64(b[8:], lo)
+	for i, part := range [...][]byte{b[:4], b[4:6], b[6:8], b[8:10], b[10:]} {
+		if i > 0 {
+			dst = append(dst, '-')
+		}
+		dst = hex.AppendEncode(dst, part)
+	}
+
+	return dst
+}
+
+// AppendJSON appends the token's wire form: sequenceId, attempt, leaseId, and
+// origin where it is not the granting incarnation. The zero Token is null.
+func (t Token) AppendJSON(dst []byte) []byte {
+	if t == (Token{}) {
+		return append(dst, "null"...)
+	}
+	dst = append(dst, `{"sequenceId":`...)
+	dst = strconv.AppendUint(dst, t.Task.Sequence, 10)
+	dst = append(dst, `,"attempt":`...)
+	dst = strconv.AppendInt(dst, int64(t.Attempt), 10)
+	dst = append(dst, `,"leaseId":"`...)
+	dst = appendGUID(dst, uint64(t.Incarnation), uint64(t.Epoch))
+	dst = append(dst, '"')
+	if t.Task.Origin != t.Incarnation {
+		dst = append(dst, `,"origin":"`...)
+		dst = append(appendHex(dst, uint64(t.Task.Origin)), '"')
+	}
+
+	return append(dst, '}')
+}
+
+// MarshalJSON is [Token.AppendJSON] into a new slice.
+func (t Token) MarshalJSON() ([]byte, error) { return t.AppendJSON(nil), nil }
+
+// UnmarshalJSON reads what [Token.AppendJSON] wrote; null is the zero Token.
+func (t *Token) UnmarshalJSON(src []byte) error {
+	var read Token
+	r := jsonwire.NewReader(src)
+	read.ReadJSON(&r)
+	if err := r.Finish(); err != nil {
+		return err
+	}
+	*t = read
+
+	return nil
+}
+
+var tokenFields = jsonwire.Fields{Keys: []string{`"sequenceId":`, `"attempt":`, `"leaseId":`, `"origin":`}}
+
+const requiredOfToken = 1<<0 | 1<<1 | 1<<2
+
+// ReadJSON reads a token from a document that holds one; null is the zero
+// Token. A token that lacks a member stops r with a *jsonwire.MissingError.
+func (t *Token) ReadJSON(r *jsonwire.Reader) {
+	*t = Token{}
+	if r.Null() {
+		return
+	}
+	var seen uint64
+	var origin Incarnation
+	o := r.Object(&tokenFields)
+	for o.Next() {
+		if r.Null() {
+			continue
+		}
+		seen |= 1 << o.Field
+		switch o.Field {
+		case 0: // sequenceId
+			r.Uint64(&t.Task.Sequence)
+		case 1: // attempt
+			r.Int(&t.Attempt)
+		case 2: // leaseId
+			if text := r.Text(); text != nil {
+				r.Check(t.setLeaseID(string(text)))
+			}
+		case 3: // origin
+			readIncarnation(r, &origin)
+		}
+	}
+	if !o.Ended() {
+		return
+	}
+	if t.Task.Origin = t.Incarnation; seen&(1<<3) != 0 {
+		t.Task.Origin = origin
+	}
+	r.Check(tokenFields.Missing("token", seen, requiredOfToken))
+}
+
+func readIncarnation(r *jsonwire.Reader, p *Incarnation) {
+	if text := r.Text(); text != nil {
+		i, err := ParseIncarnation(string(text))
+		if r.Check(err) {
+			*p = i
+		}
+	}
+}
+
+// causeSeparator stands between the type and the message of a cause.
+const causeSeparator = ": "
+
+// AppendJSON appends the error's wire form: message and code, then cause {type,
+// message} and metadata where there are any. A nil error is null.
+func (e *TaskError) AppendJSON(dst []byte) []byte {
+	if e == nil {
+		return append(dst, "null"...)
+	}
+	dst = append(dst, `{"message":`...)
+	dst = jsonwire.AppendString(dst, e.Message)
+	dst = append(dst, `,"code":`...)
+	dst = jsonwire.AppendString(dst, e.Code)
+	if e.Cause != "" {
+		dst = append(dst, `,"cause":{`...)
+		kind, message, ok := strings.Cut(e.Cause, causeSeparator)
+		if ok && kind != "" {
+			dst = append(dst, `"type":`...)
+			dst = append(jsonwire.AppendString(dst, kind), ',')
+		} else {
+			message = e.Cause
+		}
+		dst = append(dst, `"message":`...)
+		dst = append(jsonwire.AppendString(dst, message), '}')
+	}
+	if len(e.Metadata) > 0 {
+		dst = append(dst, `,"metadata":`...)
+		dst = jsonwire.AppendStringMap(dst, e.Metadata)
+	}
+
+	return append(dst, '}')
+}
+
+// MarshalJSON is [TaskError.AppendJSON] into a new slice.
+func (e *TaskError) MarshalJSON() ([]byte, error) { return e.AppendJSON(nil), nil }
+
+// UnmarshalJSON reads what [TaskError.AppendJSON] wrote.
+func (e *TaskError) UnmarshalJSON(src []byte) error {
+	r := jsonwire.NewReader(src)
+	read := ReadTaskError(&r)
+	if err := r.Finish(); err != nil {
+		return err
+	}
+	if read != nil {
+		*e = *read
+	}
+
+	return nil
+}
+
+var (
+	errorFields = jsonwire.Fields{Keys: []string{`"message":`, `"code":`, `"cause":`, `"metadata":`}}
+	causeFields = jsonwire.Fields{Keys: []string{`"type":`, `"message":`}}
+)
+
+// ReadTaskError reads an error from a document that holds one; null is nil.
+// Metadata that is no string is kept as it is written.
+func ReadTaskError(r *jsonwire.Reader) *TaskError {
+	if r.Null() {
+		return nil
+	}
+	e := new(TaskError)
+	o := r.Object(&errorFields)
+	for o.Next() {
+		switch o.Field {
+		case 0: // message
+			r.String(&e.Message)
+		case 1: // code
+			r.String(&e.Code)
+		case 2: // cause
+			e.Cause = readCause(r)
+		case 3: // metadata
+			e.Metadata = readMetadata(r)
+		}
+	}
+
+	return e
+}
+
+func readCause(r *jsonwire.Reader) string {
+	var kind, message string
+	o := r.Object(&causeFields)
+	for o.Next() {
+		switch o.Field {
+		case 0: // type
+			r.String(&kind)
+		case 1: // message
+			r.String(&message)
+		}
+	}
+	if kind == "" {
+		return message
+	}
+
+	return kind + causeSeparator + message
+}
+
+func readMetadata(r *jsonwire.Reader) map[string]string {
+	var metadata map[string]string
+	m := r.Map()
+	for m.Next() {
+		var v string
+		r.Plain(&v)
+		if k, ok := m.Key(); ok {
+			if metadata == nil {
+				metadata = make(map[string]string)
+			}
+			metadata[k] = v
+		}
+	}
+
+	return metadata
+}
+
+// AppendTask appends a task of a snapshot; value appends its payload.
+//
+// The attempt on the wire is that of the next grant, as in events of drained
+// and restored tasks; of a leased task it is the present one.
+func AppendTask(dst []byte, t *TaskState, value func(dst []byte) ([]byte, error)) ([]byte, error) {
+	dst, err := value(append(dst, `{"value":`...))
+	if err != nil {
+		return dst, err
+	}
+	dst = append(dst, `,"attempt":`...)
+	dst = strconv.AppendInt(dst, int64(t.Attempt+t.notYetGranted()), 10)
+	dst = append(dst, `,"enqueuedAt":`...)
+	if dst, err = AppendTime(dst, t.EnqueuedAt); err != nil {
+		return dst, err
+	}
+	dst = append(dst, `,"lastError":`...)
+	dst = t.LastError.AppendJSON(dst)
+	dst = append(dst, `,"sequenceId":`...)
+	dst = strconv.AppendUint(dst, t.ID.Sequence, 10)
+	dst = append(dst, `,"lastOwnershipToken":`...)
+	dst = t.LastToken.AppendJSON(dst)
+	dst = append(dst, `,"origin":"`...)
+	dst = appendHex(dst, uint64(t.ID.Origin))
+	dst = append(dst, `","state":"`...)
+	dst = append(append(dst, t.State.String()...), '"')
+	if dst, err = appendTimeMember(dst, `,"availableAt":`, t.AvailableAt); err != nil {
+		return dst, err
+	}
+	if dst, err = appendTimeMember(dst, `,"leaseExpiration":`, t.Deadline); err != nil {
+		return dst, err
+	}
+	if t.Owner != "" {
+		dst = append(dst, `,"ownerPeerId":`...)
+		dst = jsonwire.AppendString(dst, t.Owner)
+	}
+
+	return append(dst, '}'), nil
+}
+
+// notYetGranted is how far the attempt on the wire is ahead.
+func (t *TaskState) notYetGranted() int {
+	if t.State == Leased {
+		return 0
+	}
+
+	return 1
+}
+
+// AppendTime appends a time in its wire form, the zero time as null. A year
+// beyond 9999 is a *jsonwire.MarshalerError.
+func AppendTime(dst []byte, t time.Time) ([]byte, error) {
+	if t.IsZero() {
+		return append(dst, "null"...), nil
+	}
+
+	return jsonwire.AppendTime(dst, t.UTC())
+}
+
+// appendTimeMember appends a member that is left out when it has no value.
+func appendTimeMember(dst []byte, key string, t time.Time) ([]byte, error) {
+	if t.IsZero() {
+		return dst, nil
+	}
+
+	return AppendTime(append(dst, key...), t)
+}
+
+// ReadTime reads a time in its wire form.
+func ReadTime(r *jsonwire.Reader, p *time.Time) {
+	var t time.Time
+	if r.Time(&t); !t.IsZero() {
+		*p = t.UTC()
+	}
+}
+
+var taskFields = jsonwire.Fields{Keys: []string{
+	`"value":`, `"attempt":`, `"enqueuedAt":`, `"lastError":`, `"sequenceId":`, `"lastOwnershipToken":`,
+	`"origin":`, `"state":`, `"availableAt":`, `"leaseExpiration":`, `"ownerPeerId":`,
+}}
+
+const requiredOfTask = 1<<0 | 1<<1 | 1<<2 | 1<<4 | 1<<6
+
+// DecodeTask reads what [AppendTask] wrote into *t; value reads the payload. A
+// task that lacks value, attempt, enqueuedAt, sequenceId or origin stops r with
+// a *jsonwire.MissingError. Without a state it is ready.
+func DecodeTask(r *jsonwire.Reader, t *TaskState, value func(*jsonwire.Reader)) {
+	*t = TaskState{State: Ready}
+	var seen uint64
+	o := r.Object(&taskFields)
+	for o.Next() {
+		if o.Field > 0 && r.Null() {
+			continue
+		}
+		seen |= 1 << o.Field
+		switch o.Field {
+		case 0: // value
+			value(r)
+		case 1: // attempt
+			r.Int(&t.Attempt)
+		case 2: // enqueuedAt
+			ReadTime(r, &t.EnqueuedAt)
+		case 3: // lastError
+			t.LastError = ReadTaskError(r)
+		case 4: // sequenceId
+			r.Uint64(&t.ID.Sequence)
+		case 5: // lastOwnershipToken
+			t.LastToken.ReadJSON(r)
+		case 6: // origin
+			readIncarnation(r, &t.ID.Origin)
+		case 7: // state
+			readState(r, &t.State)
+		case 8: // availableAt
+			ReadTime(r, &t.AvailableAt)
+		case 9: // leaseExpiration
+			ReadTime(r, &t.Deadline)
+		case 10: // ownerPeerId
+			r.String(&t.Owner)
+		}
+	}
+	if o.Ended() && r.Check(taskFields.Missing("task", seen, requiredOfTask)) {
+		t.Attempt -= t.notYetGranted()
+		if t.Attempt < 0 {
+			r.Check(fmt.Errorf("tq: task %s has an attempt below 1", t.ID))
+		}
+	}
+}
+
+func readState(r *jsonwire.Reader, p *State) {
+	text := r.Text()
+	if text == nil {
+		return
+	}
+	state, ok := ParseState(string(text))
+	if !ok {
+		r.Check(fmt.Errorf("tq: %q is no state of a task", text))
+		return
+	}
+	*p = state
+}
+
+// AppendSnapshot appends a snapshot of n tasks; task appends the i-th by
+// [AppendTask].
+func AppendSnapshot(
+	dst []byte, h *SnapshotHeader, n int, task func(dst []byte, i int) ([]byte, error),
+) (_ []byte, err error) {
+	dst = append(dst, `{"version":`...)
+	dst = strconv.AppendInt(dst, int64(h.Version), 10)
+	dst = append(dst, `,"queueName":`...)
+	dst = jsonwire.AppendString(dst, h.Queue)
+	dst = append(dst, `,"incarnation":"`...)
+	dst = appendHex(dst, uint64(h.Incarnation))
+	dst = append(dst, `","sequenceNumber":`...)
+	dst = strconv.AppendUint(dst, uint64(h.Sequence), 10)
+	dst = append(dst, `,"highestEpoch":`...)
+	dst = strconv.AppendUint(dst, uint64(h.HighestEpoch), 10)
+	dst = append(dst, `,"id":`...)
+	dst = jsonwire.AppendString(dst, h.ID)
+	dst = append(dst, `,"tasks":[`...)
+	for i := range n {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		if dst, err = task(dst, i); err != nil {
+			return dst, err
+		}
+	}
+
+	return append(dst, ']', '}'), nil
+}
+
+var snapshotFields = jsonwire.Fields{Keys: []string{
+	`"version":`, `"queueName":`, `"incarnation":`, `"sequenceNumber":`, `"highestEpoch":`, `"id":`, `"tasks":`,
+}}
+
+const requiredOfSnapshot = 1<<0 | 1<<1 | 1<<2 | 1<<3 | 1<<4 | 1<<6
+
+// A VersionError says that a snapshot is of a version this runtime does not
+// know.
+type VersionError struct{ Version int }
+
+// Error implements error.
+func (e *VersionError) Error() string {
+	return fmt.Sprintf("tq: snapshot has version %d, this runtime reads %d", e.Version, SnapshotVersion)
+}
+
+// DecodeSnapshot reads what [AppendSnapshot] wrote: the header into *h, and
+// each task by calling task, which reads exactly one by [DecodeTask]. Another
+// version is a *VersionError before anything is read; a missing member other
+// than id a *jsonwire.MissingError. After an error *h is zero, and what task
+// has kept is worth nothing.
+func DecodeSnapshot(src []byte, h *SnapshotHeader, task func(*jsonwire.Reader)) error {
+	*h = SnapshotHeader{}
+	read, err := decodeVersion(src)
+	if err != nil {
+		return err
+	}
+	var seen uint64
+	r := jsonwire.NewReader(src)
+	o := r.Object(&snapshotFields)
+	for o.Next() {
+		if r.Null() {
+			continue
+		}
+		seen |= 1 << o.Field
+		switch o.Field {
+		case 0: // version
+			r.Skip()
+		case 1: // queueName
+			r.String(&read.Queue)
+		case 2: // incarnation
+			readIncarnation(&r, &read.Incarnation)
+		case 3: // sequenceNumber
+			r.Uint64((*uint64)(&read.Sequence))
+		case 4: // highestEpoch
+			r.Uint64((*uint64)(&read.HighestEpoch))
+		case 5: // id
+			r.String(&read.ID)
+		case 6: // tasks
+			a := r.Array()
+			for a.Next() {
+				task(&r)
+			}
+		}
+	}
+	if err := r.Finish(); err != nil {
+		return err
+	}
+	if err := snapshotFields.Missing("snapshot", seen, requiredOfSnapshot); err != nil {
+		return err
+	}
+	*h = read
+
+	return nil
+}
+
+var versionField = jsonwire.Fields{Keys: snapshotFields.Keys[:1]}
+
+// decodeVersion looks for the version alone: nothing else can be relied on
+// until it is known.
+func decodeVersion(src []byte) (h SnapshotHeader, err error) {
+	var seen uint64
+	r := jsonwire.NewReader(src)
+	o := r.Object(&versionField)
+	for o.Next() {
+		if !r.Null() {
+			seen = 1
+			r.Int(&h.Version)
+		}
+	}
+	if err = r.Finish(); err == nil {
+		err = versionField.Missing("snapshot", seen, 1)
+	}
+	if err == nil && h.Version != SnapshotVersion {
+		err = &VersionError{Version: h.Version}
+	}
+
+	return h, err
+}

@@ -1,0 +1,5 @@
+//go:build race
+
+package tqtest
+
+const raceEnabled = true
