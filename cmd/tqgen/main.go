@@ -1,0 +1,286 @@
+// Command tqgen generates typed task queues for annotated structs.
+//
+// Annotate a struct with //tqgen:queue, put
+//
+//	//go:generate tqgen
+//
+// beside it, and run go generate. See docs/directives.md for the directives
+// and tqgen help for the flags.
+//
+// The exit status is 0 if all is well, 1 if there are findings (diagnostics of
+// the input, output that was edited or is stale), and 2 after misuse or a
+// failure of the tool itself.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"time"
+
+	"github.com/tqgen/tqgen/generator"
+	"github.com/tqgen/tqgen/generator/diag"
+)
+
+// Exit statuses.
+const (
+	exitOK = iota
+	exitFindings
+	exitFailure
+)
+
+const help = `tqgen generates typed task queues for structs annotated with //tqgen:queue.
+
+usage:
+  tqgen [flags] [packages]               write the output of packages (default .)
+  tqgen check [flags] [packages]         write nothing; tell what a run would change
+  tqgen explain [flags] TYPE [packages]  show what TYPE gets, and where each decision comes from
+  tqgen version                          print the version
+  tqgen help                             print this text
+
+Packages are named as for go build: ./... is the folder and all below it. A
+package in a folder called check, explain, version or help is ./check and so on.
+TYPE is ResourceLease, ./lease.ResourceLease or example.com/m/lease.ResourceLease.
+
+flags, which may stand before or after packages and TYPE:
+  -C dir      work in dir; paths are relative to it
+  -force      replace output that was edited by hand
+  -json       print diagnostics to standard output, one JSON object a line
+  -tags list  build tags, separated by commas, as for go build
+  -v          tell on standard error what was done and what took how long
+
+check prints a unified diff on standard output, fit for git apply, and one line
+a finding on standard error: edited, missing, stale, damaged, orphan or foreign.
+
+exit status: 0 all is well; 1 diagnostics or findings; 2 misuse or failure of tqgen
+`
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run is the whole command but for the process: it neither exits nor reads the
+// arguments, and whatever goes wrong in it becomes a message and a status.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) (status int) {
+	c := &command{stdout: stdout, stderr: stderr}
+	defer func() {
+		if p := recover(); p != nil {
+			status = c.fail(&generator.Bug{What: p, Stack: debug.Stack()})
+		}
+	}()
+	if err := c.parse(args); err != nil {
+		fmt.Fprintf(stderr, "tqgen: %v\nrun tqgen help for usage\n", err)
+
+		return exitFailure
+	}
+
+	return c.verbs()[c.verb](ctx)
+}
+
+// command is one invocation.
+type command struct {
+	stdout, stderr io.Writer
+
+	verb           string   // "", "check", "explain", "version" or "help"
+	typ            string   // explain's TYPE
+	packages       []string // none means "."
+	dir, tags      string
+	force, json, v bool
+}
+
+func (c *command) verbs() map[string]func(context.Context) int {
+	return map[string]func(context.Context) int{
+		"":        c.generate,
+		"check":   c.check,
+		"explain": c.explain,
+		"version": c.version,
+		"help":    c.help,
+	}
+}
+
+// parse reads the arguments. Unlike flag.Parse it lets flags stand after other
+// arguments, up to a "--".
+func (c *command) parse(args []string) error {
+	flags := flag.NewFlagSet("tqgen", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.StringVar(&c.dir, "C", "", "")
+	flags.StringVar(&c.tags, "tags", "", "")
+	flags.BoolVar(&c.force, "force", false, "")
+	flags.BoolVar(&c.json, "json", false, "")
+	flags.BoolVar(&c.v, "v", false, "")
+
+	words, err := interspersed(flags, args)
+	if errors.Is(err, flag.ErrHelp) {
+		c.verb = "help"
+
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if len(words) > 0 && words[0] != "" && c.verbs()[words[0]] != nil {
+		c.verb, words = words[0], words[1:]
+	}
+
+	return c.arguments(words)
+}
+
+// interspersed parses flags wherever they stand and gives the other arguments.
+func interspersed(flags *flag.FlagSet, args []string) (words []string, err error) {
+	for {
+		if err := flags.Parse(args); err != nil {
+			return nil, err
+		}
+		rest := flags.Args()
+		if parsed := len(args) - len(rest); len(rest) == 0 || parsed > 0 && args[parsed-1] == "--" {
+			return append(words, rest...), nil
+		}
+		words, args = append(words, rest[0]), rest[1:]
+	}
+}
+
+// arguments checks what is left without the flags and the verb.
+func (c *command) arguments(words []string) error {
+	switch c.verb {
+	case "version", "help":
+		if len(words) > 0 {
+			return fmt.Errorf("%s takes no arguments", c.verb)
+		}
+	case "explain":
+		if len(words) == 0 {
+			return errors.New("explain wants the name of a type")
+		}
+		c.typ, words = words[0], words[1:]
+	}
+	if c.force && c.verb != "" {
+		return fmt.Errorf("-force does not go with %s", c.verb)
+	}
+	c.packages = words
+
+	return nil
+}
+
+func (c *command) config() generator.Config {
+	return generator.Config{Dir: c.dir, Patterns: c.packages, Tags: c.tags}
+}
+
+// generate writes the output.
+func (c *command) generate(ctx context.Context) int {
+	result, err := generator.Generate(ctx, c.config())
+	if err != nil {
+		return c.fail(err)
+	}
+	c.stages(result)
+	start := time.Now()
+	if err := result.Write(c.force); err != nil {
+		return c.fail(err)
+	}
+	c.written(result, time.Since(start))
+
+	return exitOK
+}
+
+// check tells what generate would change.
+func (c *command) check(ctx context.Context) int {
+	result, err := generator.Generate(ctx, c.config())
+	if err != nil {
+		return c.fail(err)
+	}
+	c.stages(result)
+	findings := result.Findings()
+	if len(findings) == 0 {
+		return exitOK
+	}
+	if c.json {
+		return c.print(findings, result.Files)
+	}
+	for i := range result.Files {
+		if _, err := c.stdout.Write(result.Files[i].Diff()); err != nil {
+			return c.fail(err)
+		}
+	}
+
+	return c.print(findings, nil)
+}
+
+// explain prints what one type gets.
+func (c *command) explain(ctx context.Context) int {
+	text, err := generator.Explain(ctx, c.config(), c.typ)
+	if err != nil {
+		return c.fail(err)
+	}
+	if _, err := io.WriteString(c.stdout, text); err != nil {
+		return c.fail(err)
+	}
+
+	return exitOK
+}
+
+func (c *command) version(context.Context) int {
+	version, goVersion := "(unknown)", ""
+	if info, ok := debug.ReadBuildInfo(); ok {
+		version, goVersion = info.Main.Version, " "+info.GoVersion
+	}
+	fmt.Fprintf(c.stdout, "tqgen %s%s\n", version, goVersion)
+
+	return exitOK
+}
+
+func (c *command) help(context.Context) int {
+	fmt.Fprint(c.stdout, help)
+
+	return exitOK
+}
+
+// fail reports an error: diagnostics as such, anything else as a failure.
+func (c *command) fail(err error) int {
+	if list := (diag.List)(nil); errors.As(err, &list) {
+		return c.print(list, nil)
+	}
+	fmt.Fprintf(c.stderr, "tqgen: %v\n", err)
+
+	return exitFailure
+}
+
+// stages tells what took how long, with -v.
+func (c *command) stages(r *generator.Result) {
+	if !c.v {
+		return
+	}
+	for _, s := range r.Stages {
+		fmt.Fprintf(c.stderr, "%-8s %6.1fms\n", s.Name, milliseconds(s.Took))
+	}
+}
+
+// written tells what became of each file, with -v.
+func (c *command) written(r *generator.Result, took time.Duration) {
+	if !c.v {
+		return
+	}
+	fmt.Fprintf(c.stderr, "%-8s %6.1fms\n", "write", milliseconds(took))
+	for i := range r.Files {
+		f := &r.Files[i]
+		fmt.Fprintf(c.stderr, "%-9s %s\n", outcome(f), f.Name)
+	}
+}
+
+// outcome is what a write made of a file.
+func outcome(f *generator.File) string {
+	switch {
+	case f.Body == nil:
+		return "removed"
+	case f.Class == generator.Unchanged:
+		return "unchanged"
+	default:
+		return "written"
+	}
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

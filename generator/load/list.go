@@ -1,0 +1,250 @@
+package load
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"go/build"
+	"go/token"
+	"go/types"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/tools/go/packages"
+
+	"github.com/tqgen/tqgen/generator/diag"
+)
+
+// metadata is what `go list -e -deps` answers without building anything: no
+// compiler, no cgo, no export data.
+const metadata = packages.NeedName | packages.NeedFiles | packages.NeedModule |
+	packages.NeedImports | packages.NeedDeps
+
+// loader is the state of one load.
+type loader struct {
+	ctx      context.Context
+	dir      string // absolute working folder
+	real     string // the same without symbolic links
+	fset     *token.FileSet
+	tags     string
+	sizes    types.Sizes
+	units    map[string]*unit // by import path, of everything listed
+	roots    []*unit          // those the patterns match and that are not all ours, sorted
+	cyclic   bool             // go list has found an import cycle
+	testOnly []*unit          // matched, of test files alone
+	literal  bool             // no pattern is a wildcard
+	mu       sync.Mutex       // held while an Importer reads more packages
+	diags    diag.List
+}
+
+func newLoader(ctx context.Context, c Config) (*loader, error) {
+	dir, err := filepath.Abs(c.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("working folder: %w", err)
+	}
+	real, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return nil, fmt.Errorf("working folder: %w", err)
+	}
+
+	return &loader{
+		ctx: ctx, dir: dir, real: real, tags: c.Tags,
+		fset:  token.NewFileSet(),
+		sizes: types.SizesFor("gc", build.Default.GOARCH),
+		units: map[string]*unit{},
+	}, nil
+}
+
+// list asks the go command which packages there are, in one query.
+func (l *loader) list(c Config) error {
+	patterns := c.Patterns
+	if len(patterns) == 0 {
+		patterns = []string{"."}
+	}
+	l.literal = !slices.ContainsFunc(patterns, wildcard)
+	for _, p := range patterns {
+		if strings.HasSuffix(p, ".go") {
+			l.diags.Addf(token.Position{Filename: p}, "TQ512", "%s is a file", p).
+				Helpf("name its folder or package: tqgen works on whole packages")
+		}
+	}
+	if err := l.diags.Err(); err != nil {
+		return err
+	}
+	matched, err := l.query(append(slices.Clone(patterns), outputImports...))
+	if err != nil {
+		return err
+	}
+	for _, p := range matched {
+		if u := l.units[p.PkgPath]; !slices.Contains(outputImports, u.path) {
+			l.root(u)
+		} else if slices.Contains(patterns, u.path) && u.std {
+			l.foreign(u, "the standard library")
+		}
+	}
+	slices.SortFunc(l.roots, func(a, b *unit) int { return cmp.Compare(a.path, b.path) })
+
+	return nil
+}
+
+// query adds packages and all they import to the units.
+func (l *loader) query(patterns []string) ([]*packages.Package, error) {
+	cfg := &packages.Config{Mode: metadata, Context: l.ctx, Dir: l.dir, Fset: l.fset}
+	if l.tags != "" {
+		cfg.BuildFlags = []string{"-tags=" + l.tags}
+	}
+	matched, err := packages.Load(cfg, patterns...)
+	if err != nil {
+		return nil, l.queryError(err)
+	}
+	for p := range packages.Postorder(matched) {
+		if _, ok := l.units[p.PkgPath]; !ok {
+			l.units[p.PkgPath] = newUnit(p)
+		}
+		l.cyclic = l.cyclic || slices.ContainsFunc(p.Errors, func(e packages.Error) bool {
+			return strings.Contains(e.Msg, "import cycle")
+		})
+	}
+
+	return matched, nil
+}
+
+// queryError tells a refusal by the go command from its absence.
+func (l *loader) queryError(err error) error {
+	if l.ctx.Err() != nil {
+		return fmt.Errorf("list packages: %w", l.ctx.Err())
+	}
+	if errors.Is(err, exec.ErrNotFound) {
+		return fmt.Errorf("list packages: %w", err)
+	}
+	text := err.Error()
+	if _, s, ok := strings.Cut(text, "stderr: "); ok {
+		text = s
+	}
+	text = strings.TrimPrefix(strings.TrimSpace(text), "go: ")
+	if strings.Contains(text, "go.mod file not found") || strings.Contains(text, "cannot find main module") {
+		l.diags.Addf(token.Position{}, "TQ501", "no go.mod here or in a folder above").
+			Helpf("tqgen works on packages of a module: go mod init example.com/name")
+	} else {
+		l.listed(token.Position{}, "TQ513", "go list: ", text)
+	}
+
+	return l.diags.Err()
+}
+
+// listed reports an error of the go command in its own words. What follows the
+// first line is what it advises.
+func (l *loader) listed(pos token.Position, code diag.Code, prefix, text string) *diag.Diagnostic {
+	text = strings.ReplaceAll(text, l.dir+string(filepath.Separator), "")
+	text = strings.ReplaceAll(text, l.dir, ".")
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	first, _, _ := strings.Cut(lines[0], "; to add")
+	d := l.diags.Addf(pos, code, "%s%s", prefix, strings.TrimSuffix(strings.TrimSpace(first), ":"))
+	for _, line := range lines[1:] {
+		if line = strings.TrimSpace(line); line != "" {
+			d.Helpf("%s", line)
+		}
+	}
+
+	return d
+}
+
+// wildcard reports whether a pattern may match any number of packages.
+func wildcard(p string) bool {
+	return strings.Contains(p, "...") || p == "all" || p == "std" || p == "cmd" || p == "work" || p == "tool"
+}
+
+// root judges one matched package.
+func (l *loader) root(u *unit) {
+	switch {
+	case u.list.Module != nil && u.list.Module.Main && len(u.list.GoFiles) > 0:
+		l.roots = append(l.roots, u)
+	case len(u.list.Errors) > 0 && len(u.list.GoFiles) == 0:
+		l.unmatched(u)
+	case u.list.Module == nil:
+		l.foreign(u, "the standard library")
+	case u.list.Module.Main:
+		l.testOnly = append(l.testOnly, u)
+	default:
+		l.foreign(u, "module "+u.list.Module.Path)
+	}
+}
+
+// foreign reports a package that is not ours to generate for, unless it was
+// named by a wildcard.
+func (l *loader) foreign(u *unit, of string) {
+	if l.literal {
+		l.diags.Addf(token.Position{Filename: u.path}, "TQ511", "package %s belongs to %s", u.path, of).
+			Helpf("name packages of the module tqgen runs in")
+	}
+}
+
+// unmatched reports a pattern that leads to no package.
+func (l *loader) unmatched(u *unit) {
+	text := u.list.Errors[0].Msg
+	at := token.Position{Filename: filepath.Clean(u.path)}
+	if u.list.Dir != "" {
+		at.Filename = l.relative(u.list.Dir)
+	}
+	switch {
+	case strings.Contains(text, "build constraints exclude all Go files"):
+		l.diags.Addf(at, "TQ504", "build constraints exclude all Go files in %s", at.Filename).
+			Helpf("name the tags they need: tqgen -tags …")
+	case strings.Contains(text, "no Go files"), strings.Contains(text, "no non-test Go files"):
+		l.noFiles(at.Filename, "no Go files in ")
+	default:
+		d := l.listed(at, "TQ502", "", text)
+		if strings.Contains(text, "does not contain package") {
+			d.Helpf("run tqgen in the module that does")
+		}
+	}
+}
+
+func (l *loader) noFiles(folder, text string) {
+	l.diags.Addf(token.Position{Filename: folder}, "TQ503", "%s%s", text, folder).
+		Helpf("name the folder of the annotated struct, or ./... for all below this one")
+}
+
+// at gives a position relative to the working folder.
+func (l *loader) at(pos token.Pos) token.Position {
+	p := l.fset.PositionFor(pos, false)
+	p.Filename = l.relative(p.Filename)
+
+	return p
+}
+
+// relative gives a path relative to the working folder.
+func (l *loader) relative(path string) string {
+	short := path
+	for _, dir := range []string{l.dir, l.real} {
+		if rel, err := filepath.Rel(dir, path); err == nil && (short == path || len(rel) < len(short)) {
+			short = rel
+		}
+	}
+
+	return short
+}
+
+// unannotated reports packages named one by one that have nothing for us to do.
+// Output of theirs that is to go is enough to do.
+func (l *loader) unannotated(p *Program) {
+	if !l.literal || len(l.diags) > 0 {
+		return
+	}
+	for _, pkg := range p.Packages {
+		u := l.units[pkg.Path]
+		if u.annotated || slices.ContainsFunc(p.Outputs, func(o Output) bool {
+			return o.Source[:max(0, strings.LastIndexByte(o.Source, '.'))] == pkg.Path
+		}) {
+			continue
+		}
+		l.parse([]*unit{u})
+		clause := l.at(u.sources[0].ast.Name.Pos())
+		l.diags.Addf(clause, "TQ505", "package %s has no //tqgen:queue directive", pkg.Name).
+			Helpf("put one above the struct to queue, or name other packages: tqgen ./...")
+	}
+}

@@ -1,0 +1,29 @@
+package model
+
+// Names are the identifiers one output declares, all final. In a package of
+// the output's own they are plain words; with out=. the payload's name is part
+// of each.
+type Names struct {
+	Queue, Local, New, Options string
+	Lease, NewLease            string
+	Run, RunOptions            string
+	Event, Reader              string
+	DeadLetter, Task, Snapshot string
+
+	AppendJSON, ParseJSON, DecodeJSON string
+
+	Directive   string // the directive's policy as Options
+	Store       string // tq.Store over the payloads of a Local
+	Worker      string // tq.Worker of Run
+	PayloadSize string // bytes a payload holds
+	PayloadLog  string // what logs show of a payload
+	ChunkBits   string // payloads in a chunk of storage, as a power of two
+	ChunkSize   string // the same as a number
+}
+
+// Import is one package the output may name.
+type Import struct {
+	Name    string // qualifier, "lease"
+	Path    string
+	Spelled bool // the import declaration gives the name: it is not what the path suggests
+}

@@ -1,0 +1,148 @@
+// Package plan decides everything about the output: it validates annotated
+// types, applies defaults, fixes every name and turns go/types into the model.
+// It is the last place where an input can be refused.
+package plan
+
+import (
+	"go/token"
+	"go/types"
+	"math/bits"
+	"strings"
+
+	"github.com/tqgen/tqgen/generator/diag"
+	"github.com/tqgen/tqgen/generator/directive"
+	"github.com/tqgen/tqgen/generator/load"
+	"github.com/tqgen/tqgen/generator/model"
+)
+
+// Plan turns what was loaded into one model a payload, sorted as prog.Targets
+// is. Payloads with a problem are left out; diags says why.
+func Plan(prog *load.Program) (queues []*model.Queue, diags diag.List) {
+	r := &run{
+		prog:    prog,
+		folders: map[string]*load.Target{},
+		claimed: map[string]map[string]bool{},
+	}
+
+	for _, target := range prog.Targets {
+		for _, d := range target.Directives {
+			if d.Name != "queue" {
+				continue
+			}
+			if q := r.plan(target, d); q != nil {
+				queues = append(queues, q)
+			}
+		}
+	}
+	r.diags.Sort()
+
+	return queues, r.diags
+}
+
+// run is what the payloads of one run share.
+type run struct {
+	prog    *load.Program
+	diags   diag.List
+	folders map[string]*load.Target    // whose output a folder is, or with out=. the files with a prefix
+	claimed map[string]map[string]bool // names declared by out=. so far, by package path
+}
+
+// planner is the state of planning one payload.
+type planner struct {
+	*run
+	target  *load.Target
+	scope   *scope
+	shared  bool // another payload has the same output files
+	guards  []model.Guard
+	guarded map[string]bool // types that have a guard, as the output spells them
+}
+
+// plan gives the model of one payload, or nil if it has a problem.
+func (r *run) plan(target *load.Target, d directive.Directive) *model.Queue {
+	before := len(r.diags)
+	p := &planner{run: r, target: target, guarded: map[string]bool{}}
+	args := argumentsOf(d)
+	name := p.queueName(args, target.Object.Name())
+	policy := p.policy(args)
+	out := p.output(args)
+	names := p.declare(args, out)
+
+	named, isNamed := types.Unalias(target.Object.Type()).(*types.Named)
+	if !p.placement() || !isNamed {
+		return nil
+	}
+	payload := model.Payload{
+		Name:    target.Object.Name(),
+		Type:    p.scope.typeString(target.Object.Type()),
+		Article: article(target.Object.Name()),
+		Fields:  p.logFields(named),
+	}
+	codec, known := p.codecTypes(named)
+	p.guard(known)
+	p.reachable(args)
+	if len(r.diags) > before {
+		return nil
+	}
+	payload.ChunkBits = chunkBits(named)
+	payload.MemoryOnly = memoryOnly(named)
+
+	return &model.Queue{
+		Source:     target.Package.Path + "." + target.Object.Name(),
+		Name:       name,
+		Package:    out,
+		Payload:    payload,
+		Imports:    p.scope.importList(),
+		Names:      names,
+		Policy:     policy,
+		Codec:      codec,
+		Guards:     p.guards,
+		Constraint: target.Constraint,
+	}
+}
+
+// errorf reports a problem at pos.
+func (r *run) errorf(pos token.Pos, code diag.Code, format string, args ...any) *diag.Diagnostic {
+	return r.diags.Addf(r.prog.Position(pos), code, format, args...)
+}
+
+// article is the one that goes before name in a sentence: "an" before a vowel,
+// and before initials that are spoken with one.
+func article(name string) string {
+	initials := len(name) > 1 && name[1] >= 'A' && name[1] <= 'Z'
+	if strings.IndexByte("AEIO", name[0]) >= 0 || initials && strings.IndexByte("FHLMNRSX", name[0]) >= 0 {
+		return "an"
+	}
+
+	return "a"
+}
+
+// chunkBytes is about what one chunk of storage takes.
+const chunkBytes = 64 << 10
+
+// chunkBits says how many payloads of type t, as a power of two, make a chunk
+// of storage: as many as fit, up to 1,024. Sizes are those of a 64-bit machine
+// wherever tqgen runs.
+func chunkBits(t types.Type) int {
+	size := max(types.SizesFor("gc", "amd64").Sizeof(t), 1)
+
+	return min(max(bits.Len64(chunkBytes/uint64(size))-1, 0), 10)
+}
+
+// memoryOnly lists the payload's fields that are not in its JSON form.
+func memoryOnly(t types.Type) []string {
+	s, ok := t.Underlying().(*types.Struct)
+	if !ok {
+		return nil
+	}
+
+	var names []string
+	for i := range s.NumFields() {
+		f := s.Field(i)
+		name, _ := jsonName(s.Tag(i), f.Name())
+		if name == "" || !f.Exported() && !f.Embedded() {
+			names = append(names, f.Name())
+		}
+	}
+
+	return names
+}
