@@ -1,0 +1,13 @@
+package joined_test
+
+import (
+	"testing"
+
+	"github.com/tqgen/tqgen/golden/accept/joined"
+	"github.com/tqgen/tqgen/golden/internal/conform"
+)
+
+func TestConformance(t *testing.T) {
+	conform.Run(t, joined.NewEmailQueue, joined.RunEmail, nil)
+	conform.Run(t, joined.NewHTTPCallQueue, joined.RunHTTPCall, nil)
+}

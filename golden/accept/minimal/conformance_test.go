@@ -1,0 +1,12 @@
+package minimal_test
+
+import (
+	"testing"
+
+	"github.com/tqgen/tqgen/golden/accept/minimal/taskqueue"
+	"github.com/tqgen/tqgen/golden/internal/conform"
+)
+
+func TestConformance(t *testing.T) {
+	conform.Run(t, taskqueue.New, taskqueue.Run, nil)
+}
