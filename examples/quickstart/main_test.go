@@ -1,0 +1,6 @@
+package main
+
+func Example() {
+	main()
+	// Output: attempt 1 to ada@example.org
+}
