@@ -1,0 +1,95 @@
+# What developers and CI run. "make help" lists the targets.
+#
+# Needs Go alone; everything else is a Go module (tools are pinned in
+# internal/tools). Nested modules are looped over, never in a go.work.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+GO ?= go
+
+# Nested modules with code of their own; internal/tools only pins tools.
+NESTED := $(patsubst %/go.mod,%,$(shell find . -mindepth 2 -name go.mod -not -path '*/testdata/*' -not -path './internal/tools/*' | sort))
+
+# The race detector needs cgo and a C compiler.
+RACE_CC := $(shell [ "$$($(GO) env CGO_ENABLED)" = 1 ] && command -v $$($(GO) env CC) 2>/dev/null)
+RACE_PACKAGES ?= ./runtime/... ./examples/...
+
+# How long and how much; see the targets that use them.
+FOR ?= 10s
+FUZZTIME ?= 20s
+SEEDS ?= 10000
+ROUNDS ?= 10000
+
+tool = $$($(GO) -C internal/tools tool -n $(1))
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## compile everything, and the command into bin/
+	$(GO) build ./...
+	$(GO) build -o bin/ ./cmd/tqgen
+
+.PHONY: test
+test: build lint check unit race ## everything that needs Go and its modules alone
+
+.PHONY: verify
+verify: fuzz storm mutate ## longer: fuzzing, long model and storm runs, mutations
+
+.PHONY: demo
+demo: ## regenerate the example, then run its queue under faults for FOR (10s)
+	$(GO) generate ./examples/lease
+	$(GO) run ./examples/lease/cmd/demo -for $(FOR)
+
+.PHONY: generate
+generate: ## rewrite every generated file of the module
+	$(GO) run ./cmd/tqgen ./...
+
+.PHONY: golden
+golden: ## record the golden cases anew, each checked before it is written
+	$(GO) test ./golden -count=1 -update
+
+.PHONY: check
+check: ## show generated files that are stale, edited or orphaned
+	$(GO) run ./cmd/tqgen check ./...
+
+.PHONY: lint
+lint: ## gofmt, vet and staticcheck, nested modules included
+	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "not gofmt'd:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(call tool,staticcheck) ./...
+	@for m in $(NESTED); do echo "$$m: vet, staticcheck"; s=$(call tool,staticcheck); (cd $$m && $(GO) vet ./... && $$s ./...); done
+
+.PHONY: unit
+unit: ## the tests of every module, fuzz seeds included
+	$(GO) test ./...
+	@for m in $(NESTED); do echo "$$m: test"; (cd $$m && $(GO) test ./...); done
+
+.PHONY: race
+race: ## the tests of runtime and example under the race detector, where cgo works
+ifeq ($(RACE_CC),)
+	@echo "race: skipped, cgo or a C compiler is missing"
+else
+	$(GO) test -race $(RACE_PACKAGES)
+endif
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for FUZZTIME (20s)
+	internal/tools/fuzz.sh $(FUZZTIME)
+
+.PHONY: storm
+storm: ## random scripts and schedules of the queue (SEEDS), random documents of the codec (ROUNDS)
+	$(GO) test ./runtime/tq -count=1 -timeout=30m -tq.seeds=$(SEEDS)
+	$(GO) test ./runtime/jsonwire -count=1 -timeout=30m -rounds=$(ROUNDS)
+
+.PHONY: mutate
+mutate: ## break each invariant by its patch and show that its test notices
+	internal/mutate/run.sh
+
+.PHONY: cover
+cover: ## statement coverage of generator, templates and runtime, by function in cover.out
+	$(GO) test -coverpkg=./generator/...,./templates/...,./runtime/... -coverprofile=cover.out ./...
+	$(GO) tool cover -func=cover.out | tail -n 1
