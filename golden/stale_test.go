@@ -23,9 +23,10 @@ func TestStaleOutputDoesNotCompile(t *testing.T) {
 		{"order", "several/payload.go", "\tName string `json:\"name\"`\n\tCity string `json:\"city\"`\n",
 			"\tCity string `json:\"city\"`\n\tName string `json:\"name\"`\n", "several/out/parcels"},
 		{"nested tag", "several/payload.go", `json:"city"`, `json:"town"`, "several/emailqueue"},
-		{"type of a field beside an unexported one", "several/payload.go", "Grams int ", "Grams int64 ", "several/out/parcels"},
+		{"type beside an unexported field", "several/payload.go", "Grams int ", "Grams int64 ", "several/out/parcels"},
 		{"named scalar", "importnames/tq/payload.go", "type Number string", "type Number []byte", "importnames/tq/callqueue"},
-		{"type in another package", "importnames/other/peer/peer.go", `json:"last"`, `json:"surname"`, "importnames/peer/peerqueue"},
+		{"type in another package", "importnames/other/peer/peer.go", `json:"last"`, `json:"surname"`,
+			"importnames/peer/peerqueue"},
 		{"within the payload's package", "joined/payload.go", `json:"body"`, `json:"text"`, "joined"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -54,7 +55,8 @@ func buildWith(t *testing.T, file, old, changed, output string) string {
 	}
 
 	dir := t.TempDir()
-	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{path: filepath.Join(dir, "payload.go")}})
+	replace := map[string]string{path: filepath.Join(dir, "payload.go")}
+	overlay, err := json.Marshal(map[string]any{"Replace": replace})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +68,8 @@ func buildWith(t *testing.T, file, old, changed, output string) string {
 			t.Fatal(err)
 		}
 	}
-	out, err := exec.Command("go", "build", "-overlay="+filepath.Join(dir, "overlay.json"), "./accept/"+output).CombinedOutput()
+	build := exec.CommandContext(t.Context(), "go", "build", "-overlay="+filepath.Join(dir, "overlay.json"), "./accept/"+output)
+	out, err := build.CombinedOutput()
 	if err == nil {
 		t.Fatal("it compiles")
 	}

@@ -97,7 +97,10 @@ func decodeBody(g *jen.Group, fn *model.Func) {
 }
 
 func decodeStruct(g *jen.Group, fn *model.Func) {
-	g.For(jen.Id("o := r.Object(&" + fn.Table + "); o.Next();")).BlockFunc(func(g *jen.Group) {
+	// As a variable of the for statement o would be copied every turn, since
+	// its methods take its address.
+	g.Id("o := r.Object(&" + fn.Table + ")")
+	g.For(jen.Id("o.Next()")).BlockFunc(func(g *jen.Group) {
 		if len(fn.Parts) == 0 {
 			decodeMembers(g, fn.Elem.Struct.Fields, 0)
 			return

@@ -61,7 +61,7 @@ func (f *file) fill(text string) string {
 	return os.Expand(text, func(word string) string {
 		filled, ok := f.words[word]
 		if !ok {
-			panic("templates: no word $" + word)
+			panic("templates: no word $" + word) //nolint:forbidigo // emitters name only words that words gives
 		}
 
 		return filled

@@ -47,7 +47,9 @@ func (p *planner) guardStruct(t types.Type) {
 		}
 	}
 	if len(fields) > 0 {
-		p.guards = append(p.guards, model.Guard{Kind: model.GuardFields, Name: typeName(t), Type: spelled, Fields: fields})
+		p.guards = append(p.guards, model.Guard{
+			Kind: model.GuardFields, Name: typeName(t), Type: spelled, Fields: fields,
+		})
 	}
 }
 

@@ -52,9 +52,8 @@ var reservedLocals = []string{
 // locals of the templates, with predeclared identifiers or, with out=., with
 // the payload package's own.
 type scope struct {
-	own     *types.Package // the payload's package if the output joins it, else nil
-	path    string         // import path of the output
-	payload string         // with out=., part of every function's name
+	path    string // import path of the output
+	payload string // with out=., part of every function's name
 	taken   map[string]bool
 	shared  map[string]bool         // names other outputs of the same package declare; nil if there are none
 	imports map[string]model.Import // by import path
@@ -63,7 +62,7 @@ type scope struct {
 // newScope starts the scope of the output package at path. With out=. own is
 // the package the output joins, and payload is in every name it declares.
 func newScope(path string, own *types.Package, payload string) *scope {
-	s := &scope{own: own, path: path, payload: payload, taken: map[string]bool{}, imports: map[string]model.Import{}}
+	s := &scope{path: path, payload: payload, taken: map[string]bool{}, imports: map[string]model.Import{}}
 	for name, path := range fixedImports {
 		s.taken[name] = true
 		s.imports[path] = model.Import{Name: name, Path: path, Spelled: impliedName(path) != name}

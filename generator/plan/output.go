@@ -253,7 +253,7 @@ func (p *planner) foreignPackage(dir, name string) (file, other string) {
 
 	for _, entry := range entries {
 		base := entry.Name()
-		if entry.IsDir() || !strings.HasSuffix(base, ".go") || strings.HasPrefix(base, "_") || strings.HasPrefix(base, ".") {
+		if entry.IsDir() || !strings.HasSuffix(base, ".go") || strings.IndexAny(base, "_.") == 0 {
 			continue
 		}
 
@@ -282,7 +282,7 @@ func packageClause(path string) string {
 	for _, group := range f.Comments {
 		for _, c := range group.List {
 			expr, err := constraint.Parse(c.Text)
-			if constraint.IsGoBuild(c.Text) && err == nil && !expr.Eval(func(tag string) bool { return tag != "ignore" }) {
+			if err == nil && constraint.IsGoBuild(c.Text) && !expr.Eval(notIgnored) {
 				return ""
 			}
 		}
@@ -290,6 +290,10 @@ func packageClause(path string) string {
 
 	return f.Name.Name
 }
+
+// notIgnored takes every build tag for set, but for the one that by convention
+// never is.
+func notIgnored(tag string) bool { return tag != "ignore" }
 
 // declare fixes every identifier the output declares and starts its scope. With
 // out=. a clash with the payload's package, or with another payload's output
@@ -330,7 +334,7 @@ func (p *planner) declareJoined(pos token.Pos, name string) {
 	switch object := own.Scope().Lookup(name); {
 	case object != nil:
 		p.errorf(pos, "TQ134", "out=. declares %s, which package %s has already", name, own.Name()).
-			Helpf("it stands at %s: rename it, or leave out=. away for a package of its own", p.prog.Position(object.Pos()))
+			Helpf(elsewhere, p.prog.Position(object.Pos()))
 	case claimed[name]:
 		p.errorf(pos, "TQ134", "out=. declares %s, which another payload of package %s has taken", name, own.Name()).
 			Helpf("rename one of the types, or give one of them a package of its own")
@@ -340,21 +344,26 @@ func (p *planner) declareJoined(pos token.Pos, name string) {
 	p.scope.claim(name)
 }
 
+// elsewhere is the help for a name that is taken.
+const elsewhere = "it stands at %s: rename it, or leave out=. away for a package of its own"
+
 // sharedNames reports declarations of the payload's package that hide what
 // generated code needs under its usual name: a package or a predeclared
 // identifier.
 func (p *planner) sharedNames(pos token.Pos, own *types.Package) {
 	for _, name := range own.Scope().Names() {
+		use := ""
 		switch {
 		case fixedImports[name] != "":
-			p.errorf(pos, "TQ135", "package %s declares %s, the name of a package that generated code imports", own.Name(), name).
-				Helpf("it stands at %s: rename it, or leave out=. away for a package of its own",
-					p.prog.Position(own.Scope().Lookup(name).Pos()))
+			use = "the name of a package that generated code imports"
 		case types.Universe.Lookup(name) != nil:
-			p.errorf(pos, "TQ135", "package %s declares %s, which generated code uses as predeclared", own.Name(), name).
-				Helpf("it stands at %s: rename it, or leave out=. away for a package of its own",
-					p.prog.Position(own.Scope().Lookup(name).Pos()))
+			use = "which generated code uses as predeclared"
+		default:
+			continue
 		}
+
+		p.errorf(pos, "TQ135", "package %s declares %s, %s", own.Name(), name, use).
+			Helpf(elsewhere, p.prog.Position(own.Scope().Lookup(name).Pos()))
 	}
 }
 
@@ -401,7 +410,8 @@ func plainNames() model.Names {
 		Event: "Event", Reader: "Reader",
 		DeadLetter: "DeadLetter", Task: "Task", Snapshot: "Snapshot",
 		AppendJSON: "AppendJSON", ParseJSON: "ParseJSON", DecodeJSON: "DecodeJSON",
-		Directive: "directive", Store: "store", Worker: "worker", PayloadSize: "payloadSize", PayloadLog: "payloadLog",
+		Directive: "directive", Store: "store", Worker: "worker",
+		PayloadSize: "payloadSize", PayloadLog: "payloadLog",
 		ChunkBits: "chunkBits", ChunkSize: "chunkSize",
 	}
 }
@@ -412,13 +422,16 @@ func prefixedNames(payload string) model.Names {
 	own := lowerFirst(payload)
 
 	return model.Names{
-		Queue: payload + "Queue", Local: payload + "Local", New: "New" + payload + "Queue", Options: payload + "Options",
+		Queue: payload + "Queue", Local: payload + "Local",
+		New: "New" + payload + "Queue", Options: payload + "Options",
 		Lease: payload + "Lease", NewLease: "New" + payload + "Lease",
 		Run: "Run" + payload, RunOptions: payload + "RunOptions",
 		Event: payload + "Event", Reader: payload + "Reader",
 		DeadLetter: payload + "DeadLetter", Task: payload + "Task", Snapshot: payload + "Snapshot",
-		AppendJSON: "Append" + payload + "JSON", ParseJSON: "Parse" + payload + "JSON", DecodeJSON: "Decode" + payload + "JSON",
-		Directive: own + "Directive", Store: own + "Store", Worker: own + "Worker", PayloadSize: own + "Size", PayloadLog: own + "Log",
+		AppendJSON: "Append" + payload + "JSON",
+		ParseJSON:  "Parse" + payload + "JSON", DecodeJSON: "Decode" + payload + "JSON",
+		Directive: own + "Directive", Store: own + "Store", Worker: own + "Worker",
+		PayloadSize: own + "Size", PayloadLog: own + "Log",
 		ChunkBits: own + "ChunkBits", ChunkSize: own + "ChunkSize",
 	}
 }
