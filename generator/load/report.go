@@ -182,6 +182,7 @@ func (l *loader) cycles(list []cycle) {
 
 func (l *loader) reportError(d *decl, e types.Error) {
 	msg, _, _ := strings.Cut(e.Msg, "\n")
+	msg = strings.TrimSuffix(msg, ":")
 	where := subject(d, e.Pos)
 	if name, ok := strings.CutPrefix(msg, "undefined: "); ok {
 		l.diags.Addf(l.at(l.start(d, e.Pos)), "TQ203", "%s refers to undefined type %s", where, name)

@@ -37,7 +37,7 @@ type codecPlanner struct {
 func (p *planner) codecTypes(t *types.Named) (codec model.Codec, known []types.Type) {
 	c := &codecPlanner{planner: p, root: p.target.Object.Name(), reported: map[string]bool{}}
 	before := len(p.diags)
-	if c.generic(t) {
+	if c.generic(t) || expands(t, new(typeutil.Map)) {
 		return model.Codec{}, nil
 	}
 

@@ -62,7 +62,11 @@ func Run[
 	}
 	numbers := map[string]int{}
 	for n := range 32 {
-		numbers[form(makePayload(n))] = n
+		text, err := form(makePayload(n))
+		if err != nil {
+			t.Fatal(err)
+		}
+		numbers[text] = n
 	}
 	if len(numbers) != 32 {
 		t.Fatalf("payloads of 32 numbers have %d JSON forms", len(numbers))
@@ -80,13 +84,11 @@ func Run[
 	})
 }
 
-func form(payload any) string {
+// form is the JSON form of a payload.
+func form(payload any) (string, error) {
 	b, err := json.Marshal(payload)
-	if err != nil {
-		panic(err)
-	}
 
-	return string(b)
+	return string(b), err
 }
 
 // numbered makes a payload with n in the first field that can hold it.

@@ -190,12 +190,12 @@ func (q *queue[I, P, L, PL, D, S, PS, E, R, Q]) number(v reflect.Value) int {
 	if b := body(v.FieldByName("Payload")); b.IsValid() && b.Len() > 0 {
 		return -1 // from EnqueueBytes; its JSON form would cost more than the check
 	}
-	n, ok := q.numbers[form(v.FieldByName("Payload").Interface())]
-	if !ok {
-		return -1
+	text, err := form(v.FieldByName("Payload").Interface())
+	if n, known := q.numbers[text]; known && err == nil {
+		return n
 	}
 
-	return n
+	return -1
 }
 
 // events is a generated reader.
