@@ -25,7 +25,7 @@
 // again. A wait that is cancelled neither loses nor takes a wake-up.
 //
 // Closing: Close wakes every waiter with [ErrClosed]. Leases granted before
-// can still be settled, they still expire, and Drain still hands out what is
+// can still be settled until their deadline, and Drain still hands out what is
 // left.
 //
 // No method calls code of the user's with the lock held, none starts a

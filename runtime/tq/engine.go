@@ -385,8 +385,14 @@ func (e *Engine) tryTake(now Instant, owner string) (Grant, error) {
 	return e.grant(now, owner)
 }
 
+// grant leases the task that is next. Where none is ready it first ends leases
+// that are over, so that nobody waits for the timer to come round.
 func (e *Engine) grant(now Instant, owner string) (Grant, error) {
 	i, err := e.core.grant(now, owner)
+	if err == ErrEmpty && e.core.expire(now, batch) > 0 {
+		i, err = e.core.grant(now, owner)
+		e.settle(e.core.last)
+	}
 	if err != nil {
 		return Grant{}, err
 	}

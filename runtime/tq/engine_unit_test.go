@@ -3,6 +3,7 @@ package tq
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -240,6 +241,48 @@ func TestHotPathsAllocateNothing(t *testing.T) {
 	} {
 		if n := testing.AllocsPerRun(1000, f); n != 0 {
 			t.Errorf("%s: %v allocations", name, n)
+		}
+	}
+}
+
+func TestATaskIsThereTheMomentItsLeaseIsOver(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := unitOptions()
+		o.Backoff = NoBackoff
+		e, s := open(t, o)
+		put(t, e, s, 1)
+		take(t, e)
+		e.mu.Lock()
+		e.timer.Stop() // as late as a timer can be
+		e.mu.Unlock()
+		time.Sleep(o.Lease)
+		if g := take(t, e); g.Token.Attempt != 2 {
+			t.Fatalf("granted %+v, want attempt 2", g.Token)
+		}
+		_ = e.Close()
+	})
+}
+
+func TestOptionsSayWhichFieldIsOutOfRange(t *testing.T) {
+	t.Parallel()
+	for field, change := range map[string]func(*Options){
+		"Name":       func(o *Options) { o.Name = " a" },
+		"Capacity":   func(o *Options) { o.Capacity = MaxCapacity + 1 },
+		"Attempts":   func(o *Options) { o.Attempts = -1 },
+		"Dead":       func(o *Options) { o.Dead = -1 },
+		"MaxWaiting": func(o *Options) { o.MaxWaiting = -1 },
+		"LogEntries": func(o *Options) { o.LogEntries = -1 },
+		"LogBytes":   func(o *Options) { o.LogBytes = -1 },
+		"Lease":      func(o *Options) { o.Lease = 25 * time.Hour },
+		"Heartbeat":  func(o *Options) { o.Heartbeat = o.Lease / 2 },
+		"Backoff":    func(o *Options) { o.Backoff = ExpBackoff(time.Second, time.Millisecond, 0) },
+	} {
+		o := unitOptions()
+		change(&o)
+		err := new(Engine).Open(o, &bytesStore{})
+		if err == nil || !strings.Contains(err.Error(), field+" ") && !strings.Contains(err.Error(), field+":") {
+			t.Errorf("%s: %v", field, err)
 		}
 	}
 }

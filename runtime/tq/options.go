@@ -2,7 +2,9 @@ package tq
 
 import (
 	"fmt"
+	"strings"
 	"time"
+	"unicode"
 )
 
 // Limits of a policy.
@@ -17,7 +19,7 @@ const (
 // what the directive says, or what the field's comment says where a directive
 // cannot say it.
 type Options struct {
-	Name      string        // of the queue, in events and errors
+	Name      string        // of the queue, in events and errors: 1 to 128 bytes, letters, digits, inner spaces, . _ - /
 	Capacity  int           // live tasks (ready, delayed and leased), 1 to MaxCapacity
 	Lease     time.Duration // how long a grant holds without a heartbeat, MinLease to MaxLease
 	Heartbeat time.Duration // interval at which Run beats, below Lease/2; follows Lease unless set
@@ -90,6 +92,9 @@ var defaults = Options{MaxWaiting: 1024, LogEntries: 4096, LogBytes: 16 << 20}
 
 // check says which field is out of range. All fields are set by now.
 func (o *Options) check() error {
+	if !validName(o.Name) {
+		return fmt.Errorf("tq: Name %q is not 1…128 bytes of letters, digits, inner spaces and . _ - /", o.Name)
+	}
 	for _, f := range [...]struct {
 		name     string
 		value    int64
@@ -117,6 +122,14 @@ func (o *Options) check() error {
 	}
 
 	return nil
+}
+
+func validName(name string) bool {
+	odd := func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("._-/ ", r)
+	}
+
+	return name != "" && len(name) <= 128 && strings.TrimSpace(name) == name && !strings.ContainsFunc(name, odd)
 }
 
 // slots is how many slots can be in use at once: live and dead tasks, as many
