@@ -14,7 +14,7 @@ NESTED := $(patsubst %/go.mod,%,$(shell find . -mindepth 2 -name go.mod -not -pa
 
 # The race detector needs cgo and a C compiler.
 RACE_CC := $(shell [ "$$($(GO) env CGO_ENABLED)" = 1 ] && command -v $$($(GO) env CC) 2>/dev/null)
-RACE_PACKAGES ?= ./runtime/... ./examples/...
+RACE_PACKAGES ?= ./runtime/... ./examples/... ./golden/accept/...
 
 # How long and how much; see the targets that use them.
 FOR ?= 10s
@@ -69,7 +69,7 @@ unit: ## the tests of every module, fuzz seeds included
 	@for m in $(NESTED); do echo "$$m: test"; (cd $$m && $(GO) test ./...); done
 
 .PHONY: race
-race: ## the tests of runtime and example under the race detector, where cgo works
+race: ## the tests of runtime, examples and golden cases under the race detector, where cgo works
 ifeq ($(RACE_CC),)
 	@echo "race: skipped, cgo or a C compiler is missing"
 else

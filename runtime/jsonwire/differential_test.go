@@ -213,10 +213,7 @@ func (d *documents) name(name string) {
 	d.member(`"` + name + `"`)
 }
 
-var (
-	unmarshaler     = reflect.TypeFor[json.Unmarshaler]()
-	textUnmarshaler = reflect.TypeFor[interface{ UnmarshalText([]byte) error }]()
-)
+var textUnmarshaler = reflect.TypeFor[interface{ UnmarshalText([]byte) error }]()
 
 // value writes a value for t.
 func (d *documents) value(t reflect.Type) {

@@ -206,48 +206,58 @@ func (d *demo) operate(ctx context.Context, q *leasequeue.Local) error {
 	}
 }
 
+// keep is how many dead letters stay at most, far below the queue's own bound:
+// what that purges no call would tell the books.
+const keep = 1000
+
 // lookThrough decides every dead letter there is, page by page.
 func (d *demo) lookThrough(ctx context.Context, q *leasequeue.Local) error {
-	var after uint64
-	for {
+	kept := 0
+	for after := uint64(0); ; {
 		page, err := q.DeadLetters(ctx, after, 64)
 		if err != nil || len(page) == 0 {
 			return err
 		}
 		for i := range page {
-			if err := d.decide(ctx, q, &page[i]); err != nil {
+			letter := &page[i]
+			after = letter.Number
+			// The tenth that stays is told by its number, so that looking again
+			// comes to the same.
+			switch n := number(&letter.Payload); {
+			case n%10 == 0 && kept < keep:
+				kept++
+			case n%10 < 4:
+				err = d.purge(ctx, q, letter)
+			default:
+				err = d.redrive(ctx, q, letter)
+			}
+			if err != nil {
 				return err
 			}
 		}
-		after = page[len(page)-1].Number
 	}
 }
 
-// decide does one dead letter. The tenth that stays is told by its number, so
-// that looking again comes to the same.
-func (d *demo) decide(ctx context.Context, q *leasequeue.Local, l *leasequeue.DeadLetter) error {
-	switch n := number(&l.Payload); n % 10 {
-	case 0:
-		return nil
-	case 1, 2, 3:
-		err := q.Purge(ctx, l.ID)
-		if err == nil {
-			d.books.purged(l.ID, n)
-		}
-
-		return err
-	default:
-		d.mended.add(l.ID) // first, or a worker might be quicker
-		err := q.Redrive(ctx, l.ID)
-		if errors.Is(err, tq.ErrFull) {
-			return nil // another time
-		}
-		if err == nil {
-			d.books.redriven()
-		}
-
-		return err
+func (d *demo) purge(ctx context.Context, q *leasequeue.Local, l *leasequeue.DeadLetter) error {
+	err := q.Purge(ctx, l.ID)
+	if err == nil {
+		d.books.purged(l.ID, number(&l.Payload))
 	}
+
+	return err
+}
+
+func (d *demo) redrive(ctx context.Context, q *leasequeue.Local, l *leasequeue.DeadLetter) error {
+	d.mended.add(l.ID) // first, or a worker might be quicker
+	err := q.Redrive(ctx, l.ID)
+	if errors.Is(err, tq.ErrFull) {
+		return nil // another time
+	}
+	if err == nil {
+		d.books.redriven()
+	}
+
+	return err
 }
 
 // mended are the tasks whose cause of failure an operator has removed.
