@@ -6,18 +6,23 @@ import "time"
 // of its own. Every method that changes something takes the time of the change
 // and appends the events of the operation to the log. An earlier time than the
 // latest seen is read as the latest.
+//
+// The consumers' lock guards it, but for the intake. Methods that add live
+// tasks, show them all or take slots need both locks, and nothing left in the
+// intake. A slot is guarded by the lock of the side it is on; its epoch is
+// never written on the producers' side, so that a stale token is told from a
+// good one by it, wherever the slot is now.
 type core struct {
 	slots
+	in    intake
+	free  list // free slots that producers have not got yet, through next
 	opt   Options
 	store Store
 	base  time.Time // wall clock and monotonic reading of Instant 0
 	last  Instant   // latest time seen
 
-	count    Counters
-	accepted uint64 // tasks, the sequence of the last one's identity
-	epoch    Epoch  // of the last grant
-	live     int    // ready, delayed and leased
-	inUse    int    // slots that are not free
+	count Counters
+	epoch Epoch // of the last grant
 
 	first    heap // ready before all others, by sequence
 	ready    list // in the order of until, the time they became ready
@@ -40,6 +45,8 @@ func (c *core) init(o Options, base time.Time, s Store) {
 	c.epoch = firstOfTerm(1)
 	c.ready, c.due, c.leased, c.dead = emptyList, emptyList, emptyList, emptyList
 	c.slots.init(o.slots())
+	c.free = emptyList
+	c.in.init()
 	c.log.init(o.LogEntries, o.LogBytes)
 }
 
@@ -58,57 +65,27 @@ func (c *core) instant(t time.Time) Instant {
 	return i + (tick-i%tick)%tick
 }
 
-// alloc takes a slot for a payload. It does not count against capacity yet.
-func (c *core) alloc() (Slot, bool) {
-	i := c.free
-	switch {
-	case i >= 0:
-		c.free = c.at(i).next
-	case c.used < c.max:
-		i = c.used
-		if c.dir[i>>chunkBits] == nil {
-			c.dir[i>>chunkBits] = new([chunkSize]slot)
-		}
-		c.store.Grow(i)
-		c.used++
-	default:
-		return noSlot, false
-	}
-	c.inUse++
-	c.at(i).phase = phasePut
-
-	return i, true
-}
-
-// discard gives back a slot that was not admitted, or whose task is gone and
-// no longer shown by the log.
+// discard frees a slot whose task is gone and no longer shown by the log.
 func (c *core) discard(i Slot) {
 	s := c.at(i)
-	*s = slot{next: c.free, prev: noSlot}
-	c.store.Clear(i)
-	c.free = i
-	c.inUse--
-}
-
-func (c *core) full() bool { return c.live >= c.opt.Capacity }
-
-// admit makes the filled slot a task that is ready at due, or at once.
-func (c *core) admit(i Slot, now, due Instant) TaskID {
-	now = c.clock(now)
-	s := c.at(i)
-	c.accepted++
-	s.id = TaskID{c.opt.Incarnation, c.accepted}
-	s.enqueued = now
-	if c.index != nil {
-		c.index[s.id] = i
+	s.epoch, s.lastSeq, s.attempt, s.granted, s.phase = 0, 0, 0, 0, phaseFree
+	if s.err != nil {
+		s.err = nil
 	}
-	c.live++
-	c.count.Enqueued++
-	c.wait(i, now, due)
-	c.record(Enqueued, 0, i, s, now, false)
-
-	return s.id
+	if s.owner != "" {
+		s.owner = ""
+	}
+	c.store.Clear(i)
+	s.next = c.free.head
+	if c.free.n == 0 {
+		c.free.tail = i
+	}
+	c.free.head = i
+	c.free.n++
 }
+
+// leave counts a live task out.
+func (c *core) leave() { c.in.gone.Add(1) }
 
 // wait puts a live task in line: delayed until due, or ready now.
 func (c *core) wait(i Slot, now, due Instant) {
@@ -204,7 +181,7 @@ func (c *core) grant(now Instant, owner string) (Slot, error) {
 // holder is the slot of a token that still holds at now, else nil.
 func (c *core) holder(i Slot, t Token, now Instant) *slot {
 	s := c.find(i)
-	if s == nil || s.epoch != t.Epoch || s.phase != phaseLeased || now >= s.until || s.token() != t {
+	if s == nil || s.epoch != t.Epoch || t.Epoch == 0 || s.phase != phaseLeased || now >= s.until || s.token() != t {
 		return nil
 	}
 
@@ -218,7 +195,7 @@ func (c *core) complete(i Slot, t Token, now Instant) error {
 		return ErrLeaseLost
 	}
 	c.unlink(&c.leased, i)
-	c.live--
+	c.leave()
 	c.count.Completed++
 	c.record(Completed, 0, i, s, now, false)
 	c.gone(i)
@@ -323,7 +300,7 @@ func (c *core) die(kind Kind, flags Flags, i Slot, now Instant) {
 	s := c.at(i)
 	flags |= DeadLetter
 	c.record(kind, flags, i, s, now, true)
-	c.live--
+	c.leave()
 	c.count.DeadLettered++
 	c.bury(i)
 	c.record(DeadLettered, flags, i, s, now, c.dead.n > c.opt.Dead)
@@ -356,12 +333,12 @@ func (c *core) redrive(id TaskID, now Instant) error {
 	switch {
 	case i < 0:
 		return ErrUnknownTask
-	case c.full():
+	case !c.room(1):
 		return ErrFull
 	}
 	s := c.at(i)
 	c.unlink(&c.dead, i)
-	c.live++
+	c.in.admitted++
 	c.count.Redriven++
 	s.attempt = 0
 	c.wait(i, now, now)
@@ -398,16 +375,18 @@ func (c *core) gone(i Slot) {
 	c.trimBytes()
 }
 
-// lookup is the slot of a live task.
-func (c *core) lookup(id TaskID) Slot {
-	if c.index == nil {
-		c.index = make(map[TaskID]Slot, c.live+c.dead.n)
-		for i := range c.used {
-			if p := c.at(i).phase; p >= phaseReady && p <= phaseDead {
-				c.index[c.at(i).id] = i
-			}
+// buildIndex is what lookup needs, once. It needs both locks.
+func (c *core) buildIndex() {
+	c.index = make(map[TaskID]Slot)
+	for i := range c.in.used {
+		if p := c.at(i).phase; p >= phaseReady && p <= phaseDead {
+			c.index[c.at(i).id] = i
 		}
 	}
+}
+
+// lookup is the slot of a live task.
+func (c *core) lookup(id TaskID) Slot {
 	if i, ok := c.index[id]; ok {
 		return i
 	}

@@ -44,6 +44,14 @@ type queue struct {
 	opts  tq.Options
 }
 
+// held counts the payloads that are kept, while the timer cannot drop any.
+func (q *queue) held() int {
+	defer q.Unlock()
+	q.DeadLetters(0, 0)
+
+	return q.shelf.held()
+}
+
 // lease is what a generated lease would be.
 type lease struct {
 	tq.Grant

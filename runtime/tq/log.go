@@ -43,6 +43,12 @@ func (l *log) len() int { return int(l.seq + 1 - l.first) }
 
 func (l *log) at(s Sequence) *record { return &l.ring[uint64(s)&uint64(len(l.ring)-1)] }
 
+// skip counts n records that nobody reads.
+func (l *log) skip(n int) {
+	l.seq += Sequence(n)
+	l.first = l.seq + 1
+}
+
 // reserve makes the ring take n records more than it would by its limit.
 func (l *log) reserve(n int) {
 	size := 1
@@ -59,11 +65,12 @@ func (l *log) reserve(n int) {
 	}
 }
 
-// startLog keeps records from now on.
+// startLog keeps records from now on. It needs both locks, as does stopLog.
 func (c *core) startLog() {
 	if !c.log.on() {
 		c.log.reserve(min(c.log.limit, 64))
 		c.log.first = c.log.seq + 1
+		c.in.logging = true
 	}
 }
 
@@ -73,6 +80,7 @@ func (c *core) stopLog() {
 		c.evict()
 	}
 	c.log.ring = nil
+	c.in.logging = false
 }
 
 // evict drops the oldest record, and the slot it was the last to show.
@@ -109,8 +117,7 @@ func (c *core) makeRoom() {
 // record appends one event about the task in slot i.
 func (c *core) record(k Kind, f Flags, i Slot, s *slot, now Instant, more bool) {
 	if !c.log.on() {
-		c.log.seq++
-		c.log.first = c.log.seq + 1
+		c.log.skip(1)
 		return
 	}
 	c.makeRoom()

@@ -606,7 +606,7 @@ func (p *player) compare() error {
 
 func (p *player) compareEvents() error {
 	if p.reader == nil {
-		if got := p.q.shelf.held(); got != len(p.m.tasks) {
+		if got := p.q.held(); got != len(p.m.tasks) {
 			return fmt.Errorf("%d payloads are kept for %d tasks", got, len(p.m.tasks))
 		}
 

@@ -30,8 +30,7 @@ const (
 	phaseDelayed = phase(Delayed)
 	phaseLeased  = phase(Leased)
 	phaseDead    = phase(Dead)
-	phasePut     = phaseDead + 1 // filled, not admitted yet
-	phaseHeld    = phaseDead + 2 // gone, but the log still shows it
+	phaseHeld    = phaseDead + 1 // gone, but the log still shows it
 )
 
 func (s *slot) token() Token {
@@ -50,22 +49,20 @@ const (
 // slots is the storage: chunks under a directory of fixed size, so that a slot
 // never moves.
 type slots struct {
-	dir  []*[chunkSize]slot
-	used Slot // slots below were handed out at least once
-	free Slot // head of the list of free ones, through next
-	max  Slot
+	dir []*[chunkSize]slot // changed under both locks
+	max Slot
 }
 
 func (t *slots) init(limit int) {
 	t.dir = make([]*[chunkSize]slot, (limit+chunkSize-1)>>chunkBits)
-	t.free, t.max = noSlot, Slot(limit)
+	t.max = Slot(limit)
 }
 
 func (t *slots) at(i Slot) *slot { return &t.dir[uint32(i)>>chunkBits][uint32(i)&(chunkSize-1)] }
 
 // find is at for a slot that came from outside.
 func (t *slots) find(i Slot) *slot {
-	if i < 0 || i >= t.used {
+	if i < 0 || i >= t.max || t.dir[i>>chunkBits] == nil {
 		return nil
 	}
 

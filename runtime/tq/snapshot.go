@@ -10,7 +10,7 @@ import (
 // add it: those that come first, the ready and delayed ones as they will be
 // granted, the leased ones by deadline, the dead ones as they died.
 func (c *core) tasks(now Instant) []TaskRef {
-	refs := make([]TaskRef, 0, c.live+c.dead.n)
+	refs := make([]TaskRef, 0, len(c.first)+c.ready.n+c.due.n+len(c.delayed)+c.leased.n+c.dead.n)
 	for _, e := range sorted(c.first) {
 		refs = append(refs, c.ref(e.slot, now))
 	}
@@ -110,9 +110,9 @@ func (c *core) drain(now Instant) (SnapshotHeader, []TaskRef) {
 		c.record(Drained, flags, r.Slot, c.at(r.Slot), now, n < len(refs)-1)
 	}
 	c.count.Drained += uint64(len(refs))
+	c.in.gone.Add(int64(len(refs) - c.dead.n))
 	c.first, c.delayed = c.first[:0], c.delayed[:0]
 	c.ready, c.due, c.dead = emptyList, emptyList, emptyList
-	c.live = 0
 	c.leaving = refs
 
 	return c.header(), refs
@@ -148,7 +148,7 @@ func (c *core) restore(h SnapshotHeader, n int, state func(int) *TaskState, now 
 	switch {
 	case err != nil:
 		return nil, err
-	case c.inUse+missing.n > int(c.max):
+	case missing.n > c.unused():
 		return nil, fmt.Errorf("%w: a snapshot of %d tasks does not fit", ErrFull, missing.n)
 	}
 	if missing.n > 0 && h.HighestEpoch.Term() >= c.epoch.Term() {
@@ -171,8 +171,9 @@ type absent struct {
 
 func (c *core) missing(n int, state func(int) *TaskState) (absent, error) {
 	a := absent{here: make([]bool, n)}
-	known := make(map[TaskID]bool, c.live+c.dead.n+n)
-	for _, r := range c.tasks(c.last) {
+	here := c.tasks(c.last)
+	known := make(map[TaskID]bool, len(here))
+	for _, r := range here {
 		known[r.ID] = true
 	}
 	seen := make(map[TaskID]bool, n)
@@ -220,7 +221,7 @@ func (c *core) putBack(m absent, places []Slot, state func(int) *TaskState, now 
 		if m.here[i] {
 			continue
 		}
-		place, _ := c.alloc() // the room was checked
+		place := c.mustAlloc() // the room was checked
 		left--
 		c.putBackOne(place, state(i), now, left > 0)
 		places[i] = place
@@ -238,7 +239,7 @@ func (c *core) putBackOne(i Slot, t *TaskState, now Instant, more bool) {
 		c.index[s.id] = i
 	}
 	if t.ID.Origin == c.opt.Incarnation {
-		c.accepted = max(c.accepted, t.ID.Sequence)
+		c.in.accepted = max(c.in.accepted, t.ID.Sequence)
 	}
 	var flags Flags
 	switch t.State {
@@ -264,7 +265,7 @@ func (c *core) putBackOne(i Slot, t *TaskState, now Instant, more bool) {
 		c.bury(i)
 	}
 	if t.State != Dead {
-		c.live++
+		c.in.admitted++
 	}
 	c.count.Restored++
 	c.record(Restored, flags, i, s, now, more)
