@@ -9,7 +9,7 @@ import (
 // Take leases the task that is next for owner and returns with the lock held.
 // It waits in line while no task is ready. On an error nothing was leased and
 // the lock is not held: ErrClosed, ErrDrained, ErrExhausted, or ctx's error.
-func (e *Engine) Take(ctx context.Context, owner string) (Grant, error) {
+func (e *Engine) Take(ctx context.Context, owner string) (g Grant, err error) {
 	now := e.clock.now()
 	e.mu.Lock()
 	i, err := e.tryTake(now, owner)
@@ -18,24 +18,25 @@ func (e *Engine) Take(ctx context.Context, owner string) (Grant, error) {
 	}
 	if err != nil {
 		e.mu.Unlock()
-		return Grant{}, err
+		return g, err
 	}
+	e.show(i, &g)
 
-	return e.granted(i), nil
+	return g, nil
 }
 
-// granted shows the lease of the task in slot i.
-func (e *Engine) granted(i Slot) Grant {
+// show fills in the lease of the task in slot i: a grant is large, and returned
+// from one function to the next it would be copied each time.
+func (e *Engine) show(i Slot, g *Grant) {
 	s := e.core.at(i)
-
-	return Grant{
-		Held: Held{e, i}, Token: s.token(), Slot: i,
-		EnqueuedAt: e.core.time(s.enqueued), LastError: s.err,
-	}
+	g.Held.by, g.Held.slot, g.Slot = e, i, i
+	g.Token.Task, g.Token.Attempt = s.id, int(s.granted)
+	g.Token.Incarnation, g.Token.Epoch = s.granter, s.epoch
+	g.EnqueuedAt, g.LastError = e.core.time(s.enqueued), s.err
 }
 
 // TryTake is Take that answers ErrEmpty at once.
-func (e *Engine) TryTake(owner string) (Grant, error) {
+func (e *Engine) TryTake(owner string) (g Grant, err error) {
 	now := e.clock.now()
 	e.mu.Lock()
 	i, err := e.tryTake(now, owner)
@@ -44,30 +45,34 @@ func (e *Engine) TryTake(owner string) (Grant, error) {
 	}
 	if err != nil {
 		e.mu.Unlock()
-		return Grant{}, err
+		return g, err
 	}
+	e.show(i, &g)
 
-	return e.granted(i), nil
+	return g, nil
 }
 
 // TakeMore leases one more task under the lock that Take returned with.
-func (e *Engine) TakeMore(owner string) (Grant, bool) {
+func (e *Engine) TakeMore(owner string) (g Grant, ready bool) {
 	i, err := e.tryTake(e.core.last, owner)
 	if err != nil {
-		return Grant{}, false
+		return g, false
 	}
+	e.show(i, &g)
 
-	return e.granted(i), true
+	return g, true
 }
 
 // tryTake leases a task for a caller who is not in line.
 func (e *Engine) tryTake(now Instant, owner string) (Slot, error) {
-	switch {
-	case e.gate.closed:
-		return noSlot, ErrClosed
-	case e.gate.drained:
-		return noSlot, ErrDrained
-	case e.gate.draining || !e.consumers.mayPass():
+	if !e.gate.open() {
+		if err := e.gate.turnsAway(); err != nil {
+			return noSlot, err
+		}
+
+		return noSlot, ErrEmpty // and wait for the drain to end
+	}
+	if !e.consumers.mayPass() {
 		return noSlot, ErrEmpty
 	}
 
@@ -133,7 +138,7 @@ func (e *Engine) SettleTake(ctx context.Context, h Held, t Token, o Outcome, own
 	now := e.clock.now()
 	e.mu.Lock()
 	if o.Verb != Nothing {
-		settled = e.apply(h.slot, t, o.Verb, cause, now)
+		settled = e.apply(h.slot, &t, o.Verb, cause, now)
 	}
 	i, err := e.tryTake(now, owner)
 	if err != nil && o.Verb != Nothing && settled == nil {
@@ -144,10 +149,11 @@ func (e *Engine) SettleTake(ctx context.Context, h Held, t Token, o Outcome, own
 	}
 	if err != nil {
 		e.mu.Unlock()
-		return Grant{}, settled, err
+		return g, settled, err
 	}
+	e.show(i, &g)
 
-	return e.granted(i), settled, nil
+	return g, settled, nil
 }
 
 // verbNames are the operations of a LeaseError.
@@ -157,7 +163,7 @@ var verbNames = [...]string{
 
 // apply settles a lease; mu is held. What becomes ready by it is behind what
 // producers have left before.
-func (e *Engine) apply(i Slot, t Token, v Verb, cause *TaskError, now Instant) (err error) {
+func (e *Engine) apply(i Slot, t *Token, v Verb, cause *TaskError, now Instant) (err error) {
 	if v == Complete {
 		e.catchUp()
 	} else {
@@ -174,7 +180,7 @@ func (e *Engine) apply(i Slot, t Token, v Verb, cause *TaskError, now Instant) (
 		err = e.core.deadLetter(i, t, cause, now)
 	}
 	if err != nil {
-		return e.refuse(verbNames[v], t, err)
+		return e.refuse(verbNames[v], *t, err)
 	}
 
 	return nil
@@ -184,7 +190,7 @@ func (e *Engine) refuse(op string, t Token, err error) error {
 	return &LeaseError{Op: op, Queue: e.core.opt.Name, Token: t, Err: err}
 }
 
-func (e *Engine) settleLease(i Slot, t Token, v Verb, cause *TaskError) error {
+func (e *Engine) settleLease(i Slot, t *Token, v Verb, cause *TaskError) error {
 	now := e.clock.now()
 	e.mu.Lock()
 	err := e.apply(i, t, v, cause, now)
@@ -198,22 +204,22 @@ func (e *Engine) settleLease(i Slot, t Token, v Verb, cause *TaskError) error {
 
 // Complete implements [Settler]. It never waits, whatever ctx says.
 func (e *Engine) Complete(_ context.Context, i Slot, t Token) error {
-	return e.settleLease(i, t, Complete, nil)
+	return e.settleLease(i, &t, Complete, nil)
 }
 
 // Fail implements [Settler]. It never waits, whatever ctx says.
 func (e *Engine) Fail(_ context.Context, i Slot, t Token, cause error) error {
-	return e.settleLease(i, t, Fail, newTaskError(cause))
+	return e.settleLease(i, &t, Fail, newTaskError(cause))
 }
 
 // Release implements [Settler]. It never waits, whatever ctx says.
 func (e *Engine) Release(_ context.Context, i Slot, t Token) error {
-	return e.settleLease(i, t, Release, nil)
+	return e.settleLease(i, &t, Release, nil)
 }
 
 // DeadLetter implements [Settler]. It never waits, whatever ctx says.
 func (e *Engine) DeadLetter(_ context.Context, i Slot, t Token, cause error) error {
-	return e.settleLease(i, t, MoveToDead, newTaskError(cause))
+	return e.settleLease(i, &t, MoveToDead, newTaskError(cause))
 }
 
 // Heartbeat implements [Settler]. It never waits, whatever ctx says.
@@ -221,7 +227,7 @@ func (e *Engine) Heartbeat(_ context.Context, i Slot, t Token) (time.Time, error
 	now := e.clock.now()
 	e.mu.Lock()
 	e.catchUp()
-	until, err := e.core.heartbeat(i, t, now)
+	until, err := e.core.heartbeat(i, &t, now)
 	if err == nil {
 		e.settle(e.core.last)
 	}
@@ -238,7 +244,7 @@ func (e *Engine) Deadline(i Slot, t Token) time.Time {
 	now := e.clock.now()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	s := e.core.holder(i, t, max(now, e.core.last))
+	s := e.core.holder(i, &t, max(now, e.core.last))
 	if s == nil {
 		return time.Time{}
 	}
@@ -249,7 +255,7 @@ func (e *Engine) Deadline(i Slot, t Token) time.Time {
 // Resume finds the lease behind a token that came back from outside and
 // returns with the lock held. The error matches ErrLeaseLost if it no longer
 // holds.
-func (e *Engine) Resume(t Token) (Grant, error) {
+func (e *Engine) Resume(t Token) (g Grant, err error) {
 	now := e.clock.now()
 	e.mu.Lock()
 	if e.core.index == nil {
@@ -258,10 +264,11 @@ func (e *Engine) Resume(t Token) (Grant, error) {
 		e.core.buildIndex()
 	}
 	i := e.core.lookup(t.Task)
-	if e.core.holder(i, t, max(now, e.core.last)) == nil {
+	if e.core.holder(i, &t, max(now, e.core.last)) == nil {
 		e.Unlock()
-		return Grant{}, e.refuse("resume", t, ErrLeaseLost)
+		return g, e.refuse("resume", t, ErrLeaseLost)
 	}
+	e.show(i, &g)
 
-	return e.granted(i), nil
+	return g, nil
 }

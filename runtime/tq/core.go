@@ -179,16 +179,17 @@ func (c *core) grant(now Instant, owner string) (Slot, error) {
 }
 
 // holder is the slot of a token that still holds at now, else nil.
-func (c *core) holder(i Slot, t Token, now Instant) *slot {
+func (c *core) holder(i Slot, t *Token, now Instant) *slot {
 	s := c.find(i)
-	if s == nil || s.epoch != t.Epoch || t.Epoch == 0 || s.phase != phaseLeased || now >= s.until || s.token() != t {
+	if s == nil || s.epoch != t.Epoch || t.Epoch == 0 || s.phase != phaseLeased || now >= s.until ||
+		s.id != t.Task || int(s.granted) != t.Attempt || s.granter != t.Incarnation {
 		return nil
 	}
 
 	return s
 }
 
-func (c *core) complete(i Slot, t Token, now Instant) error {
+func (c *core) complete(i Slot, t *Token, now Instant) error {
 	now = c.clock(now)
 	s := c.holder(i, t, now)
 	if s == nil {
@@ -203,7 +204,7 @@ func (c *core) complete(i Slot, t Token, now Instant) error {
 	return nil
 }
 
-func (c *core) heartbeat(i Slot, t Token, now Instant) (Instant, error) {
+func (c *core) heartbeat(i Slot, t *Token, now Instant) (Instant, error) {
 	now = c.clock(now)
 	s := c.holder(i, t, now)
 	if s == nil {
@@ -220,7 +221,7 @@ func (c *core) heartbeat(i Slot, t Token, now Instant) (Instant, error) {
 	return s.until, nil
 }
 
-func (c *core) fail(i Slot, t Token, cause *TaskError, now Instant) error {
+func (c *core) fail(i Slot, t *Token, cause *TaskError, now Instant) error {
 	now = c.clock(now)
 	s := c.holder(i, t, now)
 	if s == nil {
@@ -234,7 +235,7 @@ func (c *core) fail(i Slot, t Token, cause *TaskError, now Instant) error {
 	return nil
 }
 
-func (c *core) deadLetter(i Slot, t Token, cause *TaskError, now Instant) error {
+func (c *core) deadLetter(i Slot, t *Token, cause *TaskError, now Instant) error {
 	now = c.clock(now)
 	s := c.holder(i, t, now)
 	if s == nil {
@@ -249,7 +250,7 @@ func (c *core) deadLetter(i Slot, t Token, cause *TaskError, now Instant) error 
 }
 
 // release gives the task back as if it had not been granted, but for its epoch.
-func (c *core) release(i Slot, t Token, now Instant) error {
+func (c *core) release(i Slot, t *Token, now Instant) error {
 	now = c.clock(now)
 	s := c.holder(i, t, now)
 	if s == nil {
@@ -394,9 +395,9 @@ func (c *core) lookup(id TaskID) Slot {
 	return noSlot
 }
 
-// wake is when the core next has something to do by itself.
-func (c *core) wake() (at Instant, ok bool) {
-	at = never
+// wake is when the core next has something to do by itself; never if it has not.
+func (c *core) wake() Instant {
+	at := never
 	if c.leased.n > 0 {
 		at = c.at(c.leased.head).until
 	}
@@ -404,7 +405,7 @@ func (c *core) wake() (at Instant, ok bool) {
 		at = min(at, Instant(c.delayed[0].key1))
 	}
 
-	return at, at != never
+	return at
 }
 
 const never = Instant(1<<63 - 1)

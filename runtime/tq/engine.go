@@ -140,16 +140,16 @@ func (e *Engine) takeOver(attend bool) bool {
 	}
 	if !e.whole {
 		e.pmu.Lock()
-		defer e.pmu.Unlock()
 	}
-	if e.core.takeOver() {
-		return true
-	}
-	if attend {
+	any := e.core.takeOver()
+	if !any && attend {
 		e.core.in.attend.Store(true)
 	}
+	if !e.whole {
+		e.pmu.Unlock()
+	}
 
-	return false
+	return any
 }
 
 // catchUp takes over what must be in the log before what comes now; mu is held.
@@ -177,7 +177,7 @@ func (e *Engine) settle(now Instant) {
 	if e.short.Load() {
 		e.relieve()
 	}
-	if at, ok := e.core.wake(); ok && at < e.armed && !e.gate.closed {
+	if at := e.core.wake(); at < e.armed && !e.gate.closed {
 		e.arm(at)
 	}
 	if e.parked > 0 {
