@@ -80,15 +80,24 @@ func (b *box) enqueue(ctx context.Context, p body) (tq.TaskID, error) {
 	return b.engine.Enqueue(ctx, slot, at)
 }
 
-func (b *box) lease(ctx context.Context) (boxLease, error) {
+func (b *box) lease(ctx context.Context) (l boxLease, err error) {
 	g, err := b.engine.Take(ctx, "")
 	if err != nil {
-		return boxLease{}, err
+		return l, err
 	}
-	l := newBoxLease(*b.at(g.Slot), g)
+	l.fill(b.at(g.Slot), &g)
 	b.engine.Unlock()
 
 	return l, nil
+}
+
+func (l *boxLease) fill(p *body, g *tq.Grant) {
+	l.Payload = *p
+	l.Token = g.Token
+	l.Attempt = g.Token.Attempt
+	l.EnqueuedAt = g.EnqueuedAt
+	l.LastError = g.LastError
+	l.held = g.Held
 }
 
 func (b *box) settleLease(ctx context.Context, l *boxLease, o tq.Outcome) (settled, err error) {
@@ -97,7 +106,7 @@ func (b *box) settleLease(ctx context.Context, l *boxLease, o tq.Outcome) (settl
 		*l = boxLease{}
 		return settled, err
 	}
-	*l = newBoxLease(*b.at(g.Slot), g)
+	l.fill(b.at(g.Slot), &g)
 	b.engine.Unlock()
 
 	return settled, nil

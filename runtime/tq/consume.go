@@ -32,7 +32,10 @@ func (e *Engine) show(i Slot, g *Grant) {
 	g.Held.by, g.Held.slot, g.Slot = e, i, i
 	g.Token.Task, g.Token.Attempt = s.id, int(s.granted)
 	g.Token.Incarnation, g.Token.Epoch = s.granter, s.epoch
-	g.EnqueuedAt, g.LastError = e.core.time(s.enqueued), s.err
+	g.EnqueuedAt = e.core.time(s.enqueued)
+	if s.more {
+		g.LastError = s.err
+	}
 }
 
 // TryTake is Take that answers ErrEmpty at once.
@@ -204,7 +207,19 @@ func (e *Engine) settleLease(i Slot, t *Token, v Verb, cause *TaskError) error {
 
 // Complete implements [Settler]. It never waits, whatever ctx says.
 func (e *Engine) Complete(_ context.Context, i Slot, t Token) error {
-	return e.settleLease(i, &t, Complete, nil)
+	now := e.clock.now()
+	e.mu.Lock()
+	e.catchUp()
+	err := e.core.complete(i, &t, now)
+	if err == nil {
+		e.settle(e.core.last)
+	}
+	e.mu.Unlock()
+	if err != nil {
+		return e.refuse("complete", t, err)
+	}
+
+	return nil
 }
 
 // Fail implements [Settler]. It never waits, whatever ctx says.

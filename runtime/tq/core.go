@@ -68,12 +68,9 @@ func (c *core) instant(t time.Time) Instant {
 // discard frees a slot whose task is gone and no longer shown by the log.
 func (c *core) discard(i Slot) {
 	s := c.at(i)
-	s.epoch, s.lastSeq, s.attempt, s.granted, s.phase = 0, 0, 0, 0, phaseFree
-	if s.err != nil {
-		s.err = nil
-	}
-	if s.owner != "" {
-		s.owner = ""
+	s.epoch, s.attempt, s.granted, s.phase = 0, 0, 0, phaseFree
+	if s.more {
+		s.err, s.owner, s.more = nil, "", false
 	}
 	c.store.Clear(i)
 	s.next = c.free.head
@@ -167,9 +164,12 @@ func (c *core) grant(now Instant, owner string) (Slot, error) {
 	i := c.next(now)
 	s := c.at(i)
 	c.epoch++
-	s.epoch, s.granter, s.owner = c.epoch, c.opt.Incarnation, owner
+	s.epoch, s.granter = c.epoch, c.opt.Incarnation
+	if s.more || owner != "" {
+		s.owner, s.more = owner, true
+	}
 	s.attempt++
-	s.granted = s.attempt
+	s.granted = int32(s.attempt)
 	s.phase, s.until = phaseLeased, now+Instant(c.opt.Lease)
 	c.pushByUntil(&c.leased, i)
 	c.count.Granted++
@@ -227,7 +227,7 @@ func (c *core) fail(i Slot, t *Token, cause *TaskError, now Instant) error {
 	if s == nil {
 		return ErrLeaseLost
 	}
-	s.err = cause
+	s.fault(cause)
 	c.count.Failed++
 	c.unlink(&c.leased, i)
 	c.retry(Failed, 0, i, now)
@@ -241,7 +241,7 @@ func (c *core) deadLetter(i Slot, t *Token, cause *TaskError, now Instant) error
 	if s == nil {
 		return ErrLeaseLost
 	}
-	s.err = cause
+	s.fault(cause)
 	c.count.Failed++
 	c.unlink(&c.leased, i)
 	c.die(Failed, 0, i, now)
@@ -274,7 +274,7 @@ func (c *core) expire(now Instant, limit int) (n int) {
 		if s.until > now {
 			break
 		}
-		s.err = expiredError(int(s.attempt))
+		s.fault(expiredError(int(s.attempt)))
 		c.count.Expired++
 		c.unlink(&c.leased, i)
 		c.retry(LeaseExpired, FromExpiration, i, now)

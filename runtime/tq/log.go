@@ -124,7 +124,7 @@ func (c *core) record(k Kind, f Flags, i Slot, s *slot, now Instant, more bool) 
 	c.log.seq++
 	s.lastSeq = c.log.seq
 	r := c.log.at(c.log.seq)
-	*r = record{at: now, slot: i, attempt: s.attempt, kind: k, flags: f, more: more}
+	*r = record{at: now, slot: i, attempt: int32(s.attempt), kind: k, flags: f, more: more}
 	switch k {
 	case LeaseGranted, Heartbeat:
 		r.until = s.until

@@ -233,7 +233,10 @@ func (c *core) putBack(m absent, places []Slot, state func(int) *TaskState, now 
 func (c *core) putBackOne(i Slot, t *TaskState, now Instant, more bool) {
 	s := c.at(i)
 	s.id, s.enqueued = t.ID, c.instant(t.EnqueuedAt)
-	s.attempt, s.err = int32(t.Attempt), t.LastError
+	s.attempt = int16(t.Attempt)
+	if t.LastError != nil {
+		s.fault(t.LastError)
+	}
 	s.epoch, s.granter, s.granted = t.LastToken.Epoch, t.LastToken.Incarnation, int32(t.LastToken.Attempt)
 	if c.index != nil {
 		c.index[s.id] = i
