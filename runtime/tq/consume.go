@@ -87,7 +87,7 @@ func (e *Engine) tryTake(now Instant, owner string) (Slot, error) {
 // leases that are over, so that nobody waits for the timer to come round.
 func (e *Engine) grant(now Instant, owner string) (Slot, error) {
 	c := &e.core
-	if c.ready.n == 0 && len(c.first) == 0 || c.in.unseen.Load() {
+	if c.ready.n == 0 && len(c.first) == 0 || c.cross.unseen.Load() {
 		e.takeOver(false)
 	}
 	i, err := c.grant(now, owner)

@@ -14,12 +14,16 @@ import "time"
 // good one by it, wherever the slot is now.
 type core struct {
 	slots
-	in    intake
-	free  list // free slots that producers have not got yet, through next
 	opt   Options
 	store Store
 	base  time.Time // wall clock and monotonic reading of Instant 0
-	last  Instant   // latest time seen
+	cross crossing
+	_     apart
+	in    intake
+	_     apart
+
+	free list    // free slots that producers have not got yet, through next
+	last Instant // latest time seen
 
 	count Counters
 	epoch Epoch // of the last grant
@@ -82,7 +86,7 @@ func (c *core) discard(i Slot) {
 }
 
 // leave counts a live task out.
-func (c *core) leave() { c.in.gone.Add(1) }
+func (c *core) leave() { c.cross.gone.Add(1) }
 
 // wait puts a live task in line: delayed until due, or ready now.
 func (c *core) wait(i Slot, now, due Instant) {

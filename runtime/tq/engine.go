@@ -24,23 +24,25 @@ import (
 // and in each case one side writes before it looks, and the other looks after
 // it writes, so that one of them sees the other:
 //
-//   - core.in.gone and short: a consumer frees room, then looks whether a
+//   - core.cross.gone and short: a consumer frees room, then looks whether a
 //     producer waits; a producer joins the line, then looks for room.
-//   - core.in.attend: set under both locks when nothing is left, so a producer
+//   - core.cross.attend: set under both locks when nothing is left, so a producer
 //     that comes later sees it.
-//   - core.in.unseen: set before the producer's call returns, so a consumer
+//   - core.cross.unseen: set before the producer's call returns, so a consumer
 //     that begins after that sees it.
 //
 // The zero Engine must be opened before use. All other methods are safe for
 // concurrent use.
 type Engine struct {
 	clock clock
-	core  core // says itself what guards it
-	gate  gate // changed under both locks
+	gate  gate        // changed under both locks
+	short atomic.Bool // a producer is in line and none was woken; written under pmu
+	core  core        // says itself what guards it
 
+	_         apart
 	pmu       sync.Mutex
-	producers line        // wait for room; guarded by pmu
-	short     atomic.Bool // a producer is in line and none was woken; written under pmu
+	producers line // wait for room; guarded by pmu
+	_         apart
 
 	mu        sync.Mutex
 	whole     bool   // who holds mu holds pmu, too; guarded by mu
@@ -135,7 +137,7 @@ func (e *Engine) lockAll() {
 // there was anything; mu is held. If there was nothing and attend is set, the
 // next producer will serve those who wait.
 func (e *Engine) takeOver(attend bool) bool {
-	if e.core.in.attend.Load() {
+	if e.core.cross.attend.Load() {
 		return false
 	}
 	if !e.whole {
@@ -143,7 +145,7 @@ func (e *Engine) takeOver(attend bool) bool {
 	}
 	any := e.core.takeOver()
 	if !any && attend {
-		e.core.in.attend.Store(true)
+		e.core.cross.attend.Store(true)
 	}
 	if !e.whole {
 		e.pmu.Unlock()
@@ -154,7 +156,7 @@ func (e *Engine) takeOver(attend bool) bool {
 
 // catchUp takes over what must be in the log before what comes now; mu is held.
 func (e *Engine) catchUp() {
-	if e.core.in.unseen.Load() {
+	if e.core.cross.unseen.Load() {
 		e.takeOver(false)
 	}
 }

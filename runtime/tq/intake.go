@@ -2,10 +2,30 @@ package tq
 
 import "sync/atomic"
 
+// crossing is what producers and consumers tell each other without the other's
+// lock.
+type crossing struct {
+	// unseen says that there are tasks in left. It is kept only while logging,
+	// for consumers to look without the producers' lock.
+	unseen atomic.Bool
+	// attend asks the producer who leaves the next task to serve those on the
+	// other side who wait for it. Consumers set it while they hold both locks
+	// and left is empty; the producer clears it. So while it is set there is
+	// nothing to take over.
+	attend atomic.Bool
+	_      apart
+	// gone counts tasks that are not live any more. Only consumers add to it,
+	// and after the fact: admitted-gone is never less than the live tasks.
+	gone atomic.Int64
+}
+
+// apart keeps what one side writes out of the cache lines of the other.
+type apart [64]byte
+
 // intake is the producers' side of the core: free slots to fill, and tasks
-// that were admitted and not taken over yet. The producers' lock guards it, but
-// for what is said to be atomic. What admits a task is here, what becomes of it
-// is in the core; takeOver, under both locks, is the only way across.
+// that were admitted and not taken over yet. The producers' lock guards it.
+// What admits a task is here, what becomes of it is in the core; takeOver,
+// under both locks, is the only way across.
 type intake struct {
 	free  Slot // head of the list of free slots, through next
 	spare int  // their number
@@ -19,18 +39,6 @@ type intake struct {
 	admitted int64   // tasks that ever became live
 	seen     int64   // what gone was when it was last read
 	logging  bool    // the log is on; changed under both locks
-
-	// gone counts tasks that are not live any more. Only consumers add to it,
-	// and after the fact: admitted-gone is never less than the live tasks.
-	gone atomic.Int64
-	// unseen says that there are tasks in left. It is kept only while logging,
-	// for consumers to look without the producers' lock.
-	unseen atomic.Bool
-	// attend asks the producer who leaves the next task to serve those on the
-	// other side who wait for it. Consumers set it while they hold both locks
-	// and left is empty; the producer clears it. So while it is set there is
-	// nothing to take over.
-	attend atomic.Bool
 }
 
 func (in *intake) init() {
@@ -103,7 +111,7 @@ func (c *core) room(n int) bool {
 	if in.admitted-in.seen+int64(n) <= int64(c.opt.Capacity) {
 		return true
 	}
-	in.seen = in.gone.Load()
+	in.seen = c.cross.gone.Load()
 
 	return in.admitted-in.seen+int64(n) <= int64(c.opt.Capacity)
 }
@@ -123,7 +131,7 @@ func (c *core) admit(i Slot, now, due Instant) TaskID {
 		in.later = true
 	}
 	if in.logging && in.left.n == 0 {
-		in.unseen.Store(true)
+		c.cross.unseen.Store(true)
 	}
 	c.push(&in.left, i)
 
@@ -146,7 +154,7 @@ func (c *core) takeOver() bool {
 	}
 	in.left = emptyList
 	if in.logging {
-		in.unseen.Store(false)
+		c.cross.unseen.Store(false)
 	}
 	if in.logging || in.later || c.index != nil || c.ready.n > 0 && c.at(l.head).until < c.at(c.ready.tail).until {
 		c.enterEach(l)

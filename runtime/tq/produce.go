@@ -90,14 +90,14 @@ func (e *Engine) TryEnqueue(i Slot, now Instant) (TaskID, error) {
 // leave leaves the filled slot for the consumers and unlocks pmu. It serves
 // them if they asked for it, or if the timer may have to be armed.
 func (e *Engine) leave(i Slot, now, due Instant) TaskID {
-	in := &e.core.in
+	attend := &e.core.cross.attend
 	id := e.core.admit(i, now, due)
 	if e.producers.head != nil {
 		e.callProducer()
 	}
 	serve := due > now
-	if in.attend.Load() {
-		in.attend.Store(false)
+	if attend.Load() {
+		attend.Store(false)
 		serve = true
 	}
 	e.pmu.Unlock()
@@ -156,7 +156,7 @@ func (e *Engine) PutBatch(ctx context.Context, want int) (room int, now Instant,
 	now = e.clock.now()
 	e.lockAll()
 	c := &e.core
-	c.in.gone.Add(1) // the claim
+	c.cross.gone.Add(1) // the claim
 	if err := e.gate.turnsAway(); err != nil {
 		e.Unlock()
 		return 0, 0, err

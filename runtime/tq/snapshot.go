@@ -110,7 +110,7 @@ func (c *core) drain(now Instant) (SnapshotHeader, []TaskRef) {
 		c.record(Drained, flags, r.Slot, c.at(r.Slot), now, n < len(refs)-1)
 	}
 	c.count.Drained += uint64(len(refs))
-	c.in.gone.Add(int64(len(refs) - c.dead.n))
+	c.cross.gone.Add(int64(len(refs) - c.dead.n))
 	c.first, c.delayed = c.first[:0], c.delayed[:0]
 	c.ready, c.due, c.dead = emptyList, emptyList, emptyList
 	c.leaving = refs
