@@ -95,8 +95,8 @@ func (e *Engine) grant(now Instant, owner string) (Slot, error) {
 	if expired {
 		i, err = c.grant(now, owner)
 	}
-	if err == nil || expired {
-		e.settle(c.last)
+	if expired || err == nil && (e.consumers.head != nil || e.parked > 0 || c.at(i).until < e.armed) {
+		e.settle(c.last) // a grant promises no more than that to anybody
 	}
 
 	return i, err
@@ -142,11 +142,15 @@ func (e *Engine) SettleTake(ctx context.Context, h Held, t Token, o Outcome, own
 	e.mu.Lock()
 	if o.Verb != Nothing {
 		settled = e.apply(h.slot, &t, o.Verb, cause, now)
+		switch {
+		case settled != nil:
+		case o.Verb == Complete:
+			e.completed()
+		default:
+			e.settle(e.core.last)
+		}
 	}
 	i, err := e.tryTake(now, owner)
-	if err != nil && o.Verb != Nothing && settled == nil {
-		e.settle(e.core.last) // a grant would have done it
-	}
 	if err == ErrEmpty {
 		i, err = e.waitTask(ctx, owner)
 	}
@@ -212,7 +216,7 @@ func (e *Engine) Complete(_ context.Context, i Slot, t Token) error {
 	e.catchUp()
 	err := e.core.complete(i, &t, now)
 	if err == nil {
-		e.settle(e.core.last)
+		e.completed()
 	}
 	e.mu.Unlock()
 	if err != nil {
@@ -220,6 +224,14 @@ func (e *Engine) Complete(_ context.Context, i Slot, t Token) error {
 	}
 
 	return nil
+}
+
+// completed is settle for one task that is gone: it makes room, it is an event,
+// and nobody needs to wait for it.
+func (e *Engine) completed() {
+	if e.short.Load() || e.parked > 0 || e.leasesEnd.ch != nil {
+		e.settle(e.core.last)
+	}
 }
 
 // Fail implements [Settler]. It never waits, whatever ctx says.

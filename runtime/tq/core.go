@@ -117,6 +117,15 @@ func (c *core) grantable(now Instant) bool {
 // next takes the task that is next out of its line. A delayed task whose time
 // has come need not have been moved before: it is ready from its due time.
 func (c *core) next(now Instant) Slot {
+	if i := c.ready.head; i >= 0 && len(c.first) == 0 && c.due.n == 0 && len(c.delayed) == 0 {
+		c.unlink(&c.ready, i)
+		return i
+	}
+
+	return c.nextOfAll(now)
+}
+
+func (c *core) nextOfAll(now Instant) Slot {
 	if len(c.first) > 0 {
 		return c.first.pop()
 	}
@@ -177,7 +186,7 @@ func (c *core) grant(now Instant, owner string) (Slot, error) {
 	s.phase, s.until = phaseLeased, now+Instant(c.opt.Lease)
 	c.pushByUntil(&c.leased, i)
 	c.count.Granted++
-	c.record(LeaseGranted, 0, i, s, now, false)
+	c.record(LeaseGranted, 0, i, now, false)
 
 	return i, nil
 }
@@ -202,7 +211,7 @@ func (c *core) complete(i Slot, t *Token, now Instant) error {
 	c.unlink(&c.leased, i)
 	c.leave()
 	c.count.Completed++
-	c.record(Completed, 0, i, s, now, false)
+	c.record(Completed, 0, i, now, false)
 	c.gone(i)
 
 	return nil
@@ -220,7 +229,7 @@ func (c *core) heartbeat(i Slot, t *Token, now Instant) (Instant, error) {
 		c.pushByUntil(&c.leased, i)
 	}
 	c.count.Heartbeats++
-	c.record(Heartbeat, 0, i, s, now, false)
+	c.record(Heartbeat, 0, i, now, false)
 
 	return s.until, nil
 }
@@ -264,7 +273,7 @@ func (c *core) release(i Slot, t *Token, now Instant) error {
 	s.attempt--
 	c.count.Released++
 	c.waitFirst(i, now)
-	c.record(Released, 0, i, s, now, false)
+	c.record(Released, 0, i, now, false)
 
 	return nil
 }
@@ -295,20 +304,19 @@ func (c *core) retry(kind Kind, flags Flags, i Slot, now Instant) {
 		c.die(kind, flags, i, now)
 		return
 	}
-	c.record(kind, flags, i, s, now, true)
+	c.record(kind, flags, i, now, true)
 	c.count.Requeued++
 	c.wait(i, now, now+c.opt.Backoff.delay(s.id, int(s.attempt)))
-	c.record(Requeued, flags, i, s, now, false)
+	c.record(Requeued, flags, i, now, false)
 }
 
 func (c *core) die(kind Kind, flags Flags, i Slot, now Instant) {
-	s := c.at(i)
 	flags |= DeadLetter
-	c.record(kind, flags, i, s, now, true)
+	c.record(kind, flags, i, now, true)
 	c.leave()
 	c.count.DeadLettered++
 	c.bury(i)
-	c.record(DeadLettered, flags, i, s, now, c.dead.n > c.opt.Dead)
+	c.record(DeadLettered, flags, i, now, c.dead.n > c.opt.Dead)
 	for c.dead.n > c.opt.Dead {
 		c.purgedTo = c.at(c.dead.head).died
 		c.purge(c.dead.head, now, c.dead.n > c.opt.Dead+1)
@@ -324,10 +332,9 @@ func (c *core) bury(i Slot) {
 }
 
 func (c *core) purge(i Slot, now Instant, more bool) {
-	s := c.at(i)
 	c.unlink(&c.dead, i)
 	c.count.Purged++
-	c.record(Purged, 0, i, s, now, more)
+	c.record(Purged, 0, i, now, more)
 	c.gone(i)
 }
 
@@ -347,7 +354,7 @@ func (c *core) redrive(id TaskID, now Instant) error {
 	c.count.Redriven++
 	s.attempt = 0
 	c.wait(i, now, now)
-	c.record(Redriven, 0, i, s, now, false)
+	c.record(Redriven, 0, i, now, false)
 
 	return nil
 }

@@ -180,7 +180,7 @@ func (c *core) enterAll(l list) {
 	c.ready = l
 	c.last = max(c.last, c.in.last)
 	c.count.Enqueued += uint64(entered)
-	c.log.skip(entered)
+	c.log.seq += Sequence(entered)
 }
 
 func (c *core) enterEach(l list) {
@@ -194,7 +194,7 @@ func (c *core) enterEach(l list) {
 		}
 		c.count.Enqueued++
 		c.wait(i, now, s.until)
-		c.record(Enqueued, 0, i, s, now, false)
+		c.record(Enqueued, 0, i, now, false)
 		i = next
 	}
 }

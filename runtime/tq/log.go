@@ -8,7 +8,7 @@ func itoa(n int) string { return strconv.Itoa(n) }
 // or not anybody reads; records are kept only while somebody does.
 type log struct {
 	ring    []record // empty while nobody reads; its length is a power of two
-	first   Sequence // oldest record kept; seq+1 if there is none
+	first   Sequence // oldest record kept; seq+1 if there is none; of no meaning while the log is off
 	seq     Sequence // last one appended
 	limit   int      // records kept
 	bytes   int64    // payload bytes of tasks that are gone and still shown
@@ -33,7 +33,7 @@ type record struct {
 	more    bool
 }
 
-func (l *log) init(entries int, bytes int64) { l.limit, l.maxByte, l.first = entries, bytes, 1 }
+func (l *log) init(entries int, bytes int64) { l.limit, l.maxByte = entries, bytes }
 
 func (l *log) on() bool { return len(l.ring) > 0 }
 
@@ -42,12 +42,6 @@ func (l *log) shows(s Sequence) bool { return l.on() && s >= l.first && s > 0 }
 func (l *log) len() int { return int(l.seq + 1 - l.first) }
 
 func (l *log) at(s Sequence) *record { return &l.ring[uint64(s)&uint64(len(l.ring)-1)] }
-
-// skip counts n records that nobody reads.
-func (l *log) skip(n int) {
-	l.seq += Sequence(n)
-	l.first = l.seq + 1
-}
 
 // reserve makes the ring take n records more than it would by its limit.
 func (l *log) reserve(n int) {
@@ -68,8 +62,8 @@ func (l *log) reserve(n int) {
 // startLog keeps records from now on. It needs both locks, as does stopLog.
 func (c *core) startLog() {
 	if !c.log.on() {
-		c.log.reserve(min(c.log.limit, 64))
 		c.log.first = c.log.seq + 1
+		c.log.reserve(min(c.log.limit, 64))
 		c.in.logging = true
 	}
 }
@@ -114,13 +108,19 @@ func (c *core) makeRoom() {
 	}
 }
 
-// record appends one event about the task in slot i.
-func (c *core) record(k Kind, f Flags, i Slot, s *slot, now Instant, more bool) {
+// record appends one event about the task in slot i, or counts it if nobody
+// reads.
+func (c *core) record(k Kind, f Flags, i Slot, now Instant, more bool) {
 	if !c.log.on() {
-		c.log.skip(1)
+		c.log.seq++
 		return
 	}
+	c.append(k, f, i, now, more)
+}
+
+func (c *core) append(k Kind, f Flags, i Slot, now Instant, more bool) {
 	c.makeRoom()
+	s := c.at(i)
 	c.log.seq++
 	s.lastSeq = c.log.seq
 	r := c.log.at(c.log.seq)

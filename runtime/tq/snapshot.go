@@ -107,7 +107,7 @@ func (c *core) drain(now Instant) (SnapshotHeader, []TaskRef) {
 		if r.State == Dead {
 			flags |= DeadLetter
 		}
-		c.record(Drained, flags, r.Slot, c.at(r.Slot), now, n < len(refs)-1)
+		c.record(Drained, flags, r.Slot, now, n < len(refs)-1)
 	}
 	c.count.Drained += uint64(len(refs))
 	c.cross.gone.Add(int64(len(refs) - c.dead.n))
@@ -271,7 +271,7 @@ func (c *core) putBackOne(i Slot, t *TaskState, now Instant, more bool) {
 		c.in.admitted++
 	}
 	c.count.Restored++
-	c.record(Restored, flags, i, s, now, more)
+	c.record(Restored, flags, i, now, more)
 }
 
 // since is when a task of a snapshot became ready, which is not in the future.
