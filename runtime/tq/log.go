@@ -111,11 +111,11 @@ func (c *core) makeRoom() {
 // record appends one event about the task in slot i, or counts it if nobody
 // reads.
 func (c *core) record(k Kind, f Flags, i Slot, now Instant, more bool) {
-	if !c.log.on() {
+	if c.log.on() {
+		c.append(k, f, i, now, more)
+	} else {
 		c.log.seq++
-		return
 	}
-	c.append(k, f, i, now, more)
 }
 
 func (c *core) append(k Kind, f Flags, i Slot, now Instant, more bool) {
