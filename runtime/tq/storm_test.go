@@ -550,6 +550,65 @@ func TestStorm(t *testing.T) {
 	}
 }
 
+// TestSlotsGoRound has just as many slots as can be in use: those that consumers
+// free must reach the producers in time, while all are at it.
+func TestSlotsGoRound(t *testing.T) {
+	o := policy()
+	o.Capacity, o.Dead, o.LogEntries, o.MaxWaiting = 2, 1, 1, 3
+	q := openQueue(t, o)
+	const each = 5000
+	var all sync.WaitGroup
+	for range o.MaxWaiting {
+		all.Go(func() {
+			for i := range each {
+				var err error
+				if i%4 == 0 {
+					_, err = q.enqueueBatch(background, [][]byte{[]byte("of a batch")})
+				} else {
+					_, err = q.enqueue(background, []byte("alone"))
+				}
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		all.Go(func() {
+			var l lease
+			for range each {
+				g, settled, err := q.SettleTake(background, l.Held, l.Token, tq.Outcome{Verb: tq.Complete * tq.Verb(b2i(l.Body != nil))}, "")
+				if l, err = q.keep(g, err); err != nil || settled != nil || l.Body == nil {
+					t.Errorf("settled %v, leased %q, %v", settled, l.Body, err)
+				}
+			}
+			if err := l.complete(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	finished := make(chan struct{})
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		for {
+			select {
+			case <-finished:
+				return
+			default:
+			}
+			s := q.Stats()
+			if err := balance(s); err != nil || s.Live() > o.Capacity {
+				t.Errorf("%v: %+v", err, s)
+			}
+			runtime.Gosched()
+		}
+	})
+	all.Wait()
+	close(finished)
+	watch.Wait()
+	if s := q.gauges(t); s.Completed != uint64(o.MaxWaiting)*each || s.Live() != 0 || q.held() != 0 {
+		t.Errorf("%d payloads are kept: %+v", q.held(), s)
+	}
+}
+
 // TestStormReal blows in real time, where leases last as long as a scheduler's
 // hiccup.
 func TestStormReal(t *testing.T) {
