@@ -20,16 +20,15 @@ import (
 // to it. What is neither hot nor short holds both locks all the time: then
 // nothing is in the intake, and all is as if there were one lock.
 //
-// The order is mu, then pmu. What crosses without the other's lock is atomic,
-// and in each case one side writes before it looks, and the other looks after
-// it writes, so that one of them sees the other:
+// The order is mu, then pmu. What crosses without the other's lock is atomic:
 //
-//   - core.cross.gone and short: a consumer frees room, then looks whether a
-//     producer waits; a producer joins the line, then looks for room.
-//   - core.cross.attend: set under both locks when nothing is left, so a producer
-//     that comes later sees it.
-//   - core.cross.unseen: set before the producer's call returns, so a consumer
-//     that begins after that sees it.
+//   - core.cross.gone and short: a consumer makes room, then looks whether a
+//     producer waits; a producer says that it waits, then looks for room. One
+//     of them sees the other.
+//   - core.cross.attend: set under both locks when nothing is left, so whichever
+//     producer is next sees it, and comes by once it has left its task.
+//   - core.cross.unseen: set before the producer's call returns, so whoever
+//     calls after that sees it.
 //
 // The zero Engine must be opened before use. All other methods are safe for
 // concurrent use.
@@ -241,7 +240,7 @@ func (e *Engine) setShort(short bool) {
 
 func (e *Engine) arm(at Instant) {
 	e.armed = at
-	d := time.Duration(at - e.clock.now())
+	d := e.clock.until(at)
 	if e.timer == nil {
 		e.timer = time.AfterFunc(d, e.fire)
 		return

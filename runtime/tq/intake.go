@@ -14,8 +14,9 @@ type crossing struct {
 	// nothing to take over.
 	attend atomic.Bool
 	_      apart
-	// gone counts tasks that are not live any more. Only consumers add to it,
-	// and after the fact: admitted-gone is never less than the live tasks.
+	// gone counts tasks that are not live any more. It is added to under mu and
+	// after the fact, so admitted-gone, wherever it is read under pmu, is never
+	// less than the live tasks: capacity is not exceeded.
 	gone atomic.Int64
 }
 

@@ -12,22 +12,27 @@ import (
 func (e *Engine) Put() (Slot, Instant, error) {
 	now := e.clock.now()
 	e.pmu.Lock()
+	i, err := e.put()
+	if err != nil {
+		e.pmu.Unlock()
+	}
+
+	return i, now, err
+}
+
+func (e *Engine) put() (Slot, error) {
 	for {
-		err := e.gate.turnsAway()
-		if err == nil && e.producers.n >= e.core.opt.MaxWaiting {
-			err = ErrFull
+		if err := e.gate.turnsAway(); err != nil {
+			return noSlot, err
 		}
-		if err == nil {
-			if i, ok := e.core.alloc(); ok {
-				return i, now, nil
-			}
-			if !e.provide() {
-				err = ErrFull
-			}
+		if e.producers.n >= e.core.opt.MaxWaiting {
+			return noSlot, ErrFull
 		}
-		if err != nil {
-			e.pmu.Unlock()
-			return noSlot, 0, err
+		if i, ok := e.core.alloc(); ok {
+			return i, nil
+		}
+		if !e.provide() {
+			return noSlot, ErrFull
 		}
 	}
 }
