@@ -11,11 +11,11 @@ import (
 
 // body is a payload of 176 bytes, with as many pointers as payloads have.
 type body struct {
-	kind, id, partition, encoding string
-	attributes                    map[string]string
-	bytes                         []byte
-	tags                          []string
-	numbers                       [6]int64
+	Kind, ID, Partition, Encoding string
+	Attributes                    map[string]string
+	Bytes                         []byte
+	Tags                          []string
+	Numbers                       [6]int64
 }
 
 // box is a queue as the generator would write it for body.
@@ -47,12 +47,6 @@ type boxLease struct {
 	EnqueuedAt time.Time
 	LastError  *tq.TaskError
 	held       tq.Held
-}
-
-func newBoxLease(p body, g tq.Grant) boxLease {
-	return boxLease{
-		Payload: p, Token: g.Token, Attempt: g.Token.Attempt, EnqueuedAt: g.EnqueuedAt, LastError: g.LastError, held: g.Held,
-	}
 }
 
 func openBox(tb testing.TB, coarse bool) *box {
@@ -127,7 +121,7 @@ func channel(testing.TB) rival {
 	return rival{
 		produce: func(_ context.Context, n int) {
 			for range n {
-				ch <- body{kind: "vm"}
+				ch <- body{Kind: "vm"}
 			}
 		},
 		consumer: func() func(context.Context, int) {
@@ -149,7 +143,7 @@ func channelOrDone(testing.TB) rival {
 		produce: func(ctx context.Context, n int) {
 			for range n {
 				select {
-				case ch <- body{kind: "vm"}:
+				case ch <- body{Kind: "vm"}:
 				case <-ctx.Done():
 				}
 			}
@@ -227,7 +221,7 @@ func fused(coarse bool) func(testing.TB) rival {
 func (b *box) produce(tb testing.TB) func(ctx context.Context, n int) {
 	return func(ctx context.Context, n int) {
 		for range n {
-			if _, err := b.enqueue(ctx, body{kind: "vm"}); err != nil {
+			if _, err := b.enqueue(ctx, body{Kind: "vm"}); err != nil {
 				tb.Error(err)
 				return
 			}
