@@ -51,9 +51,9 @@ func (c *core) clock(now Instant) Instant {
 
 func (c *core) time(i Instant) time.Time { return c.base.Add(i.duration()) }
 
-// instant is the earliest tick that is not before t.
+// instant is the earliest tick that is not before t, and before never.
 func (c *core) instant(t time.Time) Instant {
-	i := Instant(t.Sub(c.base))
+	i := min(Instant(t.Sub(c.base)), never/tick*tick-tick) // Sub saturates
 
 	return i + (tick-i%tick)%tick
 }
@@ -430,11 +430,11 @@ func (c *core) wake() (at Instant, ok bool) {
 
 const never = Instant(1<<63 - 1)
 
-// oldest is since when the task that is next has been ready.
+// oldest is since when a task has been ready, for the one that has been longest.
 func (c *core) oldest(now Instant) (Instant, bool) {
 	at := never
-	if len(c.first) > 0 {
-		at = c.at(c.first[0].slot).until
+	for _, e := range c.first { // they are in another order
+		at = min(at, c.at(e.slot).until)
 	}
 	if c.ready.n > 0 {
 		at = min(at, c.at(c.ready.head).until)

@@ -159,7 +159,7 @@ type Stats struct {
 	Capacity                     int
 	WaitingProducers             int
 	WaitingConsumers             int
-	OldestReady                  time.Duration // how long the task that is next has been ready; 0 if none is
+	OldestReady                  time.Duration // how long the task has been ready that has been longest; 0 if none is
 
 	Counters
 

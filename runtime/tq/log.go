@@ -164,8 +164,12 @@ func (c *core) export(seq Sequence) Record {
 	switch r.kind {
 	case LeaseGranted, Heartbeat:
 		out.Deadline = c.time(r.until)
-	case Enqueued, Requeued, Restored:
+	case Enqueued, Requeued:
 		if r.until != 0 {
+			out.AvailableAt = c.time(r.until)
+		}
+	case Restored:
+		if r.flags == 0 { // neither first nor dead: it has a place in time
 			out.AvailableAt = c.time(r.until)
 		}
 	}

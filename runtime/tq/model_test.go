@@ -253,7 +253,9 @@ func (m *model) expire(now time.Duration, limit int) (n int) {
 }
 
 // end is what failing and expiring have in common.
-func (m *model) end(now time.Duration, t *mTask, count *uint64, kind tq.Kind, flags tq.Flags, why string, forGood bool) {
+func (m *model) end(
+	now time.Duration, t *mTask, count *uint64, kind tq.Kind, flags tq.Flags, why string, forGood bool,
+) {
 	t.err = why
 	if !forGood && t.attempt < m.attempts {
 		m.emit(now, count, kind, flags, t, true)
