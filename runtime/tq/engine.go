@@ -23,6 +23,7 @@ type Engine struct {
 	gate      gate   // guarded by mu
 	dirty     bool   // a bracket changed the state; guarded by mu
 	producers line   // wait for room; guarded by mu
+	yielding  int    // producers that hold a slot and are about to join the line; guarded by mu
 	consumers line   // wait for a ready task; guarded by mu
 	drainEnds signal // guarded by mu
 	leasesEnd signal // nothing is leased any more; guarded by mu
@@ -66,9 +67,8 @@ func (g gate) err() error {
 	return g.turnsAway()
 }
 
-// Open makes the engine ready. All fields of o but MaxWaiting, LogEntries,
-// LogBytes and Incarnation must be set; the error says which one is out of
-// range.
+// Open makes the engine ready. Name, Capacity, Lease, Attempts and Dead must be
+// set, the other fields may be zero; the error says which one is out of range.
 func (e *Engine) Open(o Options, s Store) error {
 	o = o.Or(defaults)
 	if err := o.check(); err != nil {
@@ -129,7 +129,7 @@ func (e *Engine) settle(now Instant) {
 
 func (e *Engine) arm(at Instant) {
 	e.armed = at
-	d := time.Duration(at - e.clock.now())
+	d := at.duration() - time.Since(e.clock.base) // not the clock, which has ticks
 	if e.timer == nil {
 		e.timer = time.AfterFunc(d, e.fire)
 		return
@@ -152,6 +152,9 @@ func (e *Engine) fire() {
 		more = e.core.expire(now, batch) == batch
 		more = e.core.ripen(e.core.last, batch) == batch || more
 		e.armed = never
+		if more {
+			e.armed = -never // this call goes on; the timer need not
+		}
 		e.settle(e.core.last)
 		e.mu.Unlock()
 	}
@@ -189,7 +192,7 @@ func (e *Engine) Put() (Slot, Instant, error) {
 		e.mu.Unlock()
 		return noSlot, 0, err
 	}
-	if e.producers.n >= e.core.opt.MaxWaiting {
+	if e.producers.n+e.yielding >= e.core.opt.MaxWaiting {
 		e.mu.Unlock()
 		return noSlot, 0, ErrFull
 	}
@@ -258,7 +261,10 @@ func (e *Engine) roomFor(n int) bool {
 
 // waitRoom returns with room for one task. The lock is held, also on an error.
 func (e *Engine) waitRoom(ctx context.Context) error {
-	if err := e.yield(); err != nil {
+	e.yielding++
+	err := e.yield()
+	e.yielding--
+	if err != nil {
 		return err
 	}
 	if e.roomFor(1) {
@@ -309,6 +315,7 @@ func (e *Engine) PutBatch(ctx context.Context, want int) (room int, now Instant,
 	}
 	room = min(want, e.core.opt.Capacity-e.core.live, int(e.core.max)-e.core.inUse)
 	if room <= 0 {
+		e.settle(e.core.last) // a wake-up this call had goes to the next in line
 		e.mu.Unlock()
 		return 0, 0, ErrFull
 	}
@@ -554,18 +561,31 @@ func (e *Engine) Resume(t Token) (Grant, error) {
 	}, nil
 }
 
+// lockUpToDate returns with the lock held and nothing overdue, even if the
+// timer is late or, after Close, gone. It holds the lock for a batch at a time.
+func (e *Engine) lockUpToDate() Instant {
+	for {
+		now := e.clock.now()
+		e.mu.Lock()
+		expired := e.core.expire(now, batch)
+		ripened := e.core.ripen(e.core.last, batch)
+		if expired+ripened > 0 {
+			e.settle(e.core.last)
+		}
+		if expired < batch && ripened < batch {
+			return e.core.last
+		}
+		e.mu.Unlock()
+	}
+}
+
 // Stats is one consistent reading.
 func (e *Engine) Stats() Stats {
-	now := e.clock.now()
-	e.mu.Lock()
+	now := e.lockUpToDate()
 	defer e.mu.Unlock()
 	c := &e.core
-	now = c.clock(now)
-	for c.ripen(now, batch) == batch {
-		continue
-	}
 	s := Stats{
-		Exact: true, Ready: len(c.first) + c.ready.n + c.due.n, Delayed: len(c.delayed), Leased: c.leased.n,
+		Exact: true, Ready: len(c.first) + c.ready.n + len(c.due), Delayed: len(c.delayed), Leased: c.leased.n,
 		Dead: c.dead.n, Capacity: c.opt.Capacity, WaitingProducers: e.producers.n, WaitingConsumers: e.consumers.n,
 		Counters: c.count, Sequence: c.log.seq, LogBytes: c.log.bytes, Readers: len(e.cursors), HighestEpoch: c.epoch,
 	}

@@ -434,6 +434,9 @@ func (p *player) sleep(a, b int) error {
 		p.m.expire(leased[0].until, 1)
 		leased = p.m.in(to, tq.Leased)
 	}
+	if p.m.closed { // no timer: the next look at the queue ends what is over
+		p.m.expire(to, len(p.m.tasks))
+	}
 	time.Sleep(d)
 	synctest.Wait()
 
@@ -592,7 +595,7 @@ func (p *player) compare() error {
 		len(want.in(now, tq.Ready, tq.ReadyFirst)), len(want.in(now, tq.Delayed)),
 		len(want.in(now, tq.Leased)), len(want.in(now, tq.Dead)),
 	}
-	if ready := want.in(now, tq.Ready, tq.ReadyFirst); len(ready) > 0 && !p.m.closed {
+	if ready := want.in(now, tq.Ready, tq.ReadyFirst); len(ready) > 0 {
 		oldest := now - slices.MinFunc(ready, func(a, b *mTask) int { return int(a.until - b.until) }).until
 		if got.OldestReady != oldest {
 			return fmt.Errorf("the oldest is ready for %v, want %v", got.OldestReady, oldest)

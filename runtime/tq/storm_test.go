@@ -370,6 +370,8 @@ func (s *storm) watchOver(r *rand.Rand, _ string) {
 	for s.working.Err() == nil {
 		s.pause(r, s.q.opts.Lease)
 		synctest.Wait()
+		s.q.Stats() // may end a lease ahead of the timer, for which a drain waits
+		synctest.Wait()
 		st := s.q.Stats()
 		// While leases are out, a drain may be waiting for them. A timer is late by less than a tick.
 		if st.WaitingConsumers > 0 && st.OldestReady > 0 && st.Leased == 0 {
