@@ -155,10 +155,14 @@ func (e *Engine) mayRestore() error {
 // queue and returns with the lock held: the caller stores the payload of task
 // i at slots[i], unless that is negative, and calls Unlock. Tasks that are
 // live or dead here are passed over, and so is a whole snapshot that was
-// restored before (the latest 4,096 are remembered). It never waits. On an
-// error nothing was changed: ErrFull if there are no slots for all, ErrClosed,
-// ErrDrained while a drain is under way, ErrExhausted, or what is wrong with
-// the snapshot.
+// restored before (the latest 4,096 are remembered). It never waits. Capacity
+// and the bound of dead letters may be exceeded by it; the next death purges
+// down to the bound. Later grants have a term above the snapshot's
+// HighestEpoch, so one from a source that is not trusted can use up the terms.
+//
+// On an error nothing was changed: ErrFull if there are no slots for all,
+// ErrClosed, ErrDrained while a drain is under way, ErrExhausted, or what is
+// wrong with the snapshot.
 func (e *Engine) Restore(h SnapshotHeader, n int, state func(i int) *TaskState) (slots []Slot, err error) {
 	now := e.clock.now()
 	e.mu.Lock()
