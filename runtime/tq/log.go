@@ -1,9 +1,5 @@
 package tq
 
-import "strconv"
-
-func itoa(n int) string { return strconv.Itoa(n) }
-
 // log keeps the latest records for readers, in a ring. Sequences count whether
 // or not anybody reads; records are kept only while somebody does.
 type log struct {
