@@ -43,16 +43,19 @@ func (r *run) add(f File) error {
 	return nil
 }
 
-// orphaned reports whether a file of ours that was made from source, and that
-// is not part of the output, is left over: its payload's package belongs to
-// this run, and the payload is not annotated in a file that this run's build
-// constraints exclude.
-func (r *run) orphaned(source string) bool {
-	dot := strings.LastIndexByte(source, '.')
-	if dot < 0 || r.prog.Elsewhere[source] {
+// orphaned reports whether a file of ours that is not part of the output is left
+// over: its payload's package belongs to this run, and the payload is not
+// annotated in a file that this run's build constraints exclude, or there is no
+// such package any more.
+func (r *run) orphaned(o load.Output) bool {
+	dot := strings.LastIndexByte(o.Source, '.')
+	if dot < 0 || r.prog.Elsewhere[o.Source] {
 		return false
 	}
-	_, found := slices.BinarySearchFunc(r.prog.Packages, source[:dot], func(p *load.Package, path string) int {
+	if o.Bereft {
+		return true
+	}
+	_, found := slices.BinarySearchFunc(r.prog.Packages, o.Source[:dot], func(p *load.Package, path string) int {
 		return strings.Compare(p.Path, path)
 	})
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"go/token"
+	"go/types"
 	"maps"
 	"path"
 	"slices"
@@ -34,7 +35,10 @@ func Explain(ctx context.Context, c Config, name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	e := explainer{run: r, queue: q, target: r.target(q), functions: map[string]model.Elem{}}
+	e := explainer{
+		run: r, queue: q, target: r.target(q), functions: map[string]model.Elem{},
+		types: map[string]types.Type{},
+	}
 
 	return e.explain(), nil
 }
@@ -78,6 +82,7 @@ type explainer struct {
 	queue     *model.Queue
 	target    *load.Target
 	functions map[string]model.Elem // of the codec, by name
+	types     map[string]types.Type // that the payload holds, as the codec names them
 	shown     []string              // functions whose fields have been listed
 	out       strings.Builder
 }
@@ -86,6 +91,7 @@ func (e *explainer) explain() string {
 	for _, f := range e.queue.Codec.Appenders {
 		e.functions[f.Name] = f.Elem
 	}
+	e.noteTypes(e.target.Object.Type())
 	e.head()
 	e.policy()
 	e.shape()
@@ -118,6 +124,9 @@ func (e *explainer) policy() {
 	values := e.values()
 	for _, key := range slices.Sorted(maps.Keys(values)) {
 		origin := "default" + defaults[key]
+		if key == "package" && !e.queue.Package.Own {
+			origin = "the payload's own, by out=."
+		}
 		if pos, ok := given[key]; ok {
 			origin = e.prog.Position(pos).String()
 		}
@@ -175,6 +184,7 @@ func (e *explainer) shape() {
 	fmt.Fprintf(&e.out, "\njson: %s\n", e.form(root.Elem))
 	e.members("", root.Name)
 	e.skipped()
+	e.unread()
 	var sensitive []string
 	for _, f := range e.target.Fields {
 		if f.Name == "sensitive" {
@@ -211,10 +221,15 @@ func (e *explainer) members(indent, function string) {
 	}
 	rows.flush()
 	for _, n := range inner {
-		if !slices.Contains(e.shown, n.function) {
+		switch {
+		case slices.Contains(e.shown, n.function):
+			continue
+		case len(e.functions[n.function].Struct.Fields) == 0:
+			fmt.Fprintf(&e.out, "\t%s is an object without members\n", n.title)
+		default:
 			fmt.Fprintf(&e.out, "\t%s is an object of\n", n.title)
-			e.members(indent+"  ", n.function)
 		}
+		e.members(indent+"  ", n.function)
 	}
 }
 
@@ -306,6 +321,10 @@ func (e *explainer) form(elem model.Elem, within ...string) string {
 		}
 	case model.Pointer:
 		form = strings.TrimSuffix(part(), orNull) + orNull
+	case model.JSONMarshaler:
+		form = e.by("MarshalJSON", elem, form)
+	case model.TextMarshaler:
+		form = e.by("MarshalText", elem, form)
 	}
 	if elem.Quoted {
 		form += " within a string"

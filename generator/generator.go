@@ -182,7 +182,8 @@ func (r *run) otherGeneration(from, to int64) diag.List {
 		"this tqgen writes output of generation %d, and the runtime of module %s serves %d to %d",
 		templates.Generation, module.Path, from, to).
 		Helpf("run the tqgen of the runtime: go get -tool github.com/tqgen/tqgen/cmd/tqgen && go tool tqgen").
-		Helpf("or take the runtime of this tqgen: go get github.com/tqgen/tqgen@latest")
+		Helpf("or take the runtime of this tqgen: go get github.com/tqgen/tqgen@latest").
+		Helpf(load.HelpReplace)
 
 	return list
 }
@@ -244,7 +245,7 @@ func (r *run) compare(context.Context) error {
 		}
 	}
 	for _, o := range r.prog.Outputs {
-		if !ours[real(o.Path)] && r.orphaned(o.Source) {
+		if !ours[real(o.Path)] && r.orphaned(o) {
 			if err := r.add(File{Path: o.Path, Source: o.Source}); err != nil {
 				return err
 			}

@@ -103,7 +103,7 @@ var findings = map[Class]struct {
 	New:     {"TQ411", "missing: part of the output of %s", "run go generate"},
 	Stale:   {"TQ412", "stale: %s, its directive or tqgen changed since", "run go generate"},
 	Damaged: {"TQ413", "damaged: not the Go file that was generated from %s", "run go generate"},
-	Orphan:  {"TQ414", "orphan: no longer part of the output of %s", "run go generate, which removes it"},
+	Orphan:  {"TQ414", "orphan: no longer part of the output of %s", "run tqgen ./..., which removes it"},
 }
 
 // Findings tells for each file that is not as it should be why. It is what

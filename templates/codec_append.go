@@ -15,6 +15,7 @@ type appender struct {
 	*jen.Group
 	fails   bool   // the function returns an error besides dst
 	depth   string // expression for the depth of what it calls
+	hidden  bool   // the member is sensitive: its errors do not show it
 	pending string
 }
 
@@ -190,12 +191,21 @@ func (a *appender) call(fails bool, function string, args ...string) {
 	}
 
 	a.If(jen.List(jen.Id("dst"), jen.Err()).Op("=").Add(call), jen.Err().Op("!=").Nil()).
-		Block(jen.Return(jen.Id("dst"), jen.Err()))
+		Block(jen.Return(jen.Id("dst"), a.err()))
+}
+
+// err is the error to return where one came back.
+func (a *appender) err() jen.Code {
+	if a.hidden {
+		return jen.Id("jsonwire.Sensitive(err)")
+	}
+
+	return jen.Err()
 }
 
 // within prints a block of its own; nothing is held back across its ends.
 func (a *appender) within(g *jen.Group, emit func(*appender)) {
-	inner := &appender{Group: g, fails: a.fails, depth: a.depth}
+	inner := &appender{Group: g, fails: a.fails, depth: a.depth, hidden: a.hidden}
 	emit(inner)
 	inner.flush()
 }
@@ -259,7 +269,7 @@ func (a *appender) pointer(e *model.Elem, x place) {
 		Block(jen.Id("dst").Op("=").Add(appendBytes("null"))).
 		Else()
 	if alone(e.Elem) {
-		inner := &appender{Group: &jen.Group{}, fails: a.fails, depth: a.depth}
+		inner := &appender{Group: &jen.Group{}, fails: a.fails, depth: a.depth, hidden: a.hidden}
 		inner.elem(e.Elem, x.below())
 		null.Add(inner.Group)
 

@@ -148,6 +148,7 @@ func (a *appender) plainMembers(fields []model.Field, before string) {
 	for i := range fields {
 		f := &fields[i]
 		x := at("p." + f.Selector)
+		a.hidden = f.Hidden
 		if len(f.Keep) == 0 {
 			a.constant(before + f.Constant)
 			a.elem(&f.Elem, x)
@@ -162,6 +163,7 @@ func (a *appender) plainMembers(fields []model.Field, before string) {
 		}
 		before = ","
 	}
+	a.hidden = false
 }
 
 // kept prints the value of a member that is written under a condition: one that

@@ -71,7 +71,8 @@ type $Reader struct {
 }`)
 	f.declare(`
 Next waits for the next event. The error is ctx's, tq.ErrGap, or tq.ErrClosed
-after the last event of a closed queue.`, `
+when a closed queue has no more for now: leases that settle afterwards, and
+Drain, still make events, which a further call gives.`, `
 func (r *$Reader) Next(ctx context.Context) ($Event, error) {
 	records, err := r.cursor.Next(ctx, 1)
 	if err != nil {

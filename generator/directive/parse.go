@@ -27,6 +27,12 @@ func (r *reader) errorf(pos token.Pos, code diag.Code, format string, args ...an
 // parse gives the directive in c and its declaration. Both are nil for a comment
 // that is none of ours or of no use. Where it stands is for the caller to judge.
 func (r *reader) parse(c *ast.Comment) (*Directive, *Spec) {
+	if strings.TrimRightFunc(c.Text, unicode.IsSpace) == "//"+tool+":" {
+		r.errorf(c.Slash+token.Pos(len("//")), "TQ101", "directive without a name").
+			Helpf("directives: %s", directory())
+
+		return nil, nil
+	}
 	d, ok := ast.ParseDirective(c.Slash, c.Text)
 	if !ok || d.Tool != tool {
 		r.nearMiss(c)
@@ -82,6 +88,12 @@ func (r *reader) args(d ast.Directive, spec *Spec) (args []Arg) {
 		if !a.key(key, w.Pos) {
 			continue
 		}
+		if n := a.spec.torn(key, value, words); n > 0 {
+			a.torn(key, w, words[:n])
+			words = words[n:]
+
+			continue
+		}
 		keyPos := w.Pos
 		if d.Args[w.Pos-d.ArgsPos] != key[0] {
 			keyPos++ // the quote
@@ -121,6 +133,35 @@ func (s *Spec) spaced(key string, sign bool, words []ast.DirectiveArg) (n int, v
 	}
 }
 
+// torn tells how many of the following words belong to a value whose
+// parenthesis was opened and not closed, since there are spaces in it.
+func (s *Spec) torn(key, value string, words []ast.DirectiveArg) int {
+	if k, ok := s.key(key); !ok || k.Kind != Backoff || !strings.Contains(value, "(") || strings.Contains(value, ")") {
+		return 0
+	}
+	for i, w := range words {
+		switch {
+		case strings.Contains(w.Arg, "="):
+			return 0
+		case strings.Contains(w.Arg, ")"):
+			return i + 1
+		}
+	}
+
+	return 0
+}
+
+// torn reports such a value.
+func (a *arguments) torn(key string, w ast.DirectiveArg, rest []ast.DirectiveArg) {
+	spaced, dense := w.Arg, w.Arg
+	for _, r := range rest {
+		spaced += " " + r.Arg
+		dense += r.Arg
+	}
+	a.errorf(w.Pos+token.Pos(len(key)+1), "TQ124", "the value of %q has spaces in it", key).
+		Helpf("write %s, without spaces, or quote the whole argument: %q", dense, spaced)
+}
+
 // noValue reports a word that gives no key a value. apart is the value if it
 // stands behind spaces.
 func (a *arguments) noValue(w ast.DirectiveArg, key, apart string) {
@@ -133,7 +174,7 @@ func (a *arguments) noValue(w ast.DirectiveArg, key, apart string) {
 			Helpf("write %s=%s, without spaces", key, apart)
 	default:
 		a.errorf(w.Pos, "TQ108", "key %q has no value", key).
-			Helpf("write %s=%s, or leave %s out for its default", key, k.Example, key)
+			Helpf("write %s=%s, or remove the key for its default", key, k.Example)
 	}
 }
 

@@ -25,9 +25,10 @@ func constraintOf(s *source) string {
 	}
 	for _, tag := range nameTags(filepath.Base(s.path)) {
 		t := constraint.Expr(&constraint.TagExpr{Tag: tag})
-		if x == nil {
+		switch {
+		case x == nil:
 			x = t
-		} else {
+		case !demands(x, tag):
 			x = &constraint.AndExpr{X: t, Y: x}
 		}
 	}
@@ -36,6 +37,19 @@ func constraintOf(s *source) string {
 	}
 
 	return x.String()
+}
+
+// demands reports whether x cannot hold without tag because it says so itself:
+// the tag stands alone, or joined to others by &&.
+func demands(x constraint.Expr, tag string) bool {
+	switch x := x.(type) {
+	case *constraint.TagExpr:
+		return x.Tag == tag
+	case *constraint.AndExpr:
+		return demands(x.X, tag) || demands(x.Y, tag)
+	default:
+		return false
+	}
 }
 
 // nameTags gives the tags that a file's name implies, innermost first, by the

@@ -8,9 +8,12 @@ import (
 	"go/build"
 	"go/token"
 	"go/types"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -34,6 +37,8 @@ type loader struct {
 	sizes    types.Sizes
 	units    map[string]*unit // by import path, of everything listed
 	roots    []*unit          // those the patterns match and that are not all ours, sorted
+	modules  []*Module        // of all matched packages, also those that are all ours
+	covered  map[string]bool  // folders of all matched packages
 	cyclic   bool             // go list has found an import cycle
 	testOnly []*unit          // matched, of test files alone
 	literal  bool             // no pattern is a wildcard
@@ -55,7 +60,7 @@ func newLoader(ctx context.Context, c Config) (*loader, error) {
 		ctx: ctx, dir: dir, real: real, tags: c.Tags,
 		fset:  token.NewFileSet(),
 		sizes: types.SizesFor("gc", build.Default.GOARCH),
-		units: map[string]*unit{},
+		units: map[string]*unit{}, covered: map[string]bool{},
 	}, nil
 }
 
@@ -126,22 +131,70 @@ func (l *loader) queryError(err error) error {
 		text = s
 	}
 	text = strings.TrimPrefix(strings.TrimSpace(text), "go: ")
-	if strings.Contains(text, "go.mod file not found") || strings.Contains(text, "cannot find main module") {
-		l.diags.Addf(token.Position{}, "TQ501", "no go.mod here or in a folder above").
-			Helpf("tqgen works on packages of a module: go mod init example.com/name")
-	} else {
+	switch {
+	case strings.Contains(text, "go.mod file not found") || strings.Contains(text, "cannot find main module"):
+		l.noModule()
+	case !l.located(text):
 		l.listed(token.Position{}, "TQ513", "go list: ", text)
 	}
 
 	return l.diags.Err()
 }
 
+func (l *loader) noModule() {
+	l.diags.Addf(token.Position{}, "TQ501", "no go.mod here or in a folder above").
+		Helpf("tqgen works on packages of a module: go mod init example.com/name")
+}
+
+// moduleless reports whether the working folder is in no module and no
+// workspace: then a pattern that matches nothing is not what is wrong.
+func (l *loader) moduleless() bool {
+	files := []string{"go.mod", "go.work"}
+	switch os.Getenv("GOWORK") {
+	case "":
+	case "off":
+		files = files[:1]
+	default:
+		return false
+	}
+	for dir := l.dir; ; dir = filepath.Dir(dir) {
+		for _, name := range files {
+			if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+				return false
+			}
+		}
+		if dir == filepath.Dir(dir) {
+			return true
+		}
+	}
+}
+
+// inModuleFile is a line of the go command's about a place in a go.mod, go.work or
+// go.sum.
+var inModuleFile = regexp.MustCompile(`^(.*go\.(?:mod|work|sum)):(\d+)(?::(\d+))?: (.*)$`)
+
+// located reports what the go command says about places in go.mod and its like,
+// each at its place. It reports whether there was any.
+func (l *loader) located(text string) (found bool) {
+	for line := range strings.Lines(l.local(text)) {
+		m := inModuleFile.FindStringSubmatch(strings.TrimSpace(line))
+		if m == nil {
+			continue
+		}
+		at := token.Position{Filename: m[1]}
+		at.Line, _ = strconv.Atoi(m[2])   // digits, by the expression
+		at.Column, _ = strconv.Atoi(m[3]) // or nothing: no column
+		l.diags.Addf(at, "TQ513", "%s", m[4])
+		found = true
+	}
+
+	return found
+}
+
 // listed reports an error of the go command in its own words. What follows the
 // first line is what it advises.
 func (l *loader) listed(pos token.Position, code diag.Code, prefix, text string) *diag.Diagnostic {
-	text = strings.ReplaceAll(text, l.dir+string(filepath.Separator), "")
-	text = strings.ReplaceAll(text, l.dir, ".")
-	lines := strings.Split(strings.TrimSpace(text), "\n")
+	lines := strings.Split(strings.TrimSpace(l.local(text)), "\n")
 	first, _, _ := strings.Cut(lines[0], "; to add")
 	d := l.diags.Addf(pos, code, "%s%s", prefix, strings.TrimSuffix(strings.TrimSpace(first), ":"))
 	for _, line := range lines[1:] {
@@ -153,6 +206,13 @@ func (l *loader) listed(pos token.Position, code diag.Code, prefix, text string)
 	return d
 }
 
+// local spells paths in a text of the go command from the working folder.
+func (l *loader) local(text string) string {
+	text = strings.ReplaceAll(text, l.dir+string(filepath.Separator), "")
+
+	return strings.ReplaceAll(text, l.dir, ".")
+}
+
 // wildcard reports whether a pattern may match any number of packages.
 func wildcard(p string) bool {
 	return strings.Contains(p, "...") || p == "all" || p == "std" || p == "cmd" || p == "work" || p == "tool"
@@ -160,6 +220,9 @@ func wildcard(p string) bool {
 
 // root judges one matched package.
 func (l *loader) root(u *unit) {
+	if m := u.list.Module; m != nil && m.Main && m.Dir != "" {
+		l.cover(u)
+	}
 	switch {
 	case u.list.Module != nil && u.list.Module.Main && len(u.list.GoFiles) > 0:
 		l.roots = append(l.roots, u)
@@ -171,6 +234,15 @@ func (l *loader) root(u *unit) {
 		l.testOnly = append(l.testOnly, u)
 	default:
 		l.foreign(u, "module "+u.list.Module.Path)
+	}
+}
+
+// cover notes the folder and the module of a matched package.
+func (l *loader) cover(u *unit) {
+	l.covered[u.list.Dir] = true
+	m := u.list.Module
+	if !slices.ContainsFunc(l.modules, func(known *Module) bool { return known.Dir == m.Dir }) {
+		l.modules = append(l.modules, &Module{Path: m.Path, Dir: m.Dir, GoVersion: m.GoVersion})
 	}
 }
 
@@ -196,6 +268,10 @@ func (l *loader) unmatched(u *unit) {
 			Helpf("name the tags they need: tqgen -tags …")
 	case strings.Contains(text, "no Go files"), strings.Contains(text, "no non-test Go files"):
 		l.noFiles(at.Filename, "no Go files in ")
+	case l.moduleless():
+		if len(l.diags) == 0 { // once, whatever the number of patterns
+			l.noModule()
+		}
 	default:
 		d := l.listed(at, "TQ502", "", text)
 		if strings.Contains(text, "does not contain package") {

@@ -99,6 +99,10 @@ type FieldDirective struct {
 type Output struct {
 	Path   string // absolute
 	Source string // "pkgpath.Type" of its Source: line, "" if it cannot be read
+
+	// Bereft says that the package of Source has no Go files any more, and that
+	// the patterns cover its folder or the output's.
+	Bereft bool
 }
 
 // Load never returns a nil Program. The error is a diag.List for problems of
@@ -124,6 +128,7 @@ func Load(ctx context.Context, c Config) (*Program, error) {
 	p.fieldDirectives(u)
 	p.finish(u)
 	p.Outputs = <-outputs
+	l.bereft(c.Patterns, p.Outputs)
 	l.unannotated(p)
 	l.runtime(p)
 	l.diags.Sort()

@@ -3,6 +3,7 @@ package load
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"go/scanner"
 	"go/token"
 	"io/fs"
@@ -73,17 +74,11 @@ func ownImports(content []byte) []string {
 // outputs looks for our files in the modules of the matched packages. It runs
 // beside the rest of the load.
 func (l *loader) outputs() <-chan []Output {
-	var dirs []string
-	for _, u := range l.roots {
-		if m := u.list.Module; m != nil && m.Dir != "" && !slices.Contains(dirs, m.Dir) {
-			dirs = append(dirs, m.Dir)
-		}
-	}
 	found := make(chan []Output, 1)
 	go func() {
 		var outputs []Output
-		for _, dir := range dirs {
-			outputs = append(outputs, walk(dir)...)
+		for _, m := range l.modules {
+			outputs = append(outputs, walk(m.Dir)...)
 		}
 		slices.SortFunc(outputs, func(a, b Output) int { return strings.Compare(a.Path, b.Path) })
 		found <- outputs
@@ -105,7 +100,7 @@ func walk(module string) (outputs []Output) {
 			}
 		case ownName(path):
 			if source, ours := readHeader(path); ours {
-				outputs = append(outputs, Output{path, source})
+				outputs = append(outputs, Output{Path: path, Source: source})
 			}
 		}
 
@@ -139,4 +134,83 @@ func readHeader(path string) (source string, ours bool) {
 	head, _ := bufio.NewReaderSize(f, headerBytes).Peek(headerBytes)
 
 	return ownHeader(head)
+}
+
+// bereft marks the outputs whose payloads' packages are gone.
+func (l *loader) bereft(patterns []string, outputs []Output) {
+	for i := range outputs {
+		o := &outputs[i]
+		path := o.Source[:max(0, strings.LastIndexByte(o.Source, '.'))]
+		if dir := l.folder(path); dir != "" && !hasFiles(dir) {
+			o.Bereft = l.covered[filepath.Dir(o.Path)] || l.covers(patterns, dir, path)
+		}
+	}
+}
+
+// folder is where the package at path is, or was, in one of the modules of this
+// run; "" if it is of another module.
+func (l *loader) folder(path string) string {
+	for _, m := range l.modules {
+		if !within(path, m.Path) {
+			continue
+		}
+		dir := filepath.Join(m.Dir, filepath.FromSlash(strings.TrimPrefix(path, m.Path)))
+		if !nested(m.Dir, dir) {
+			return dir
+		}
+	}
+
+	return ""
+}
+
+// nested reports whether dir belongs to a module below the one at root.
+func nested(root, dir string) bool {
+	for ; len(dir) > len(root); dir = filepath.Dir(dir) {
+		if _, err := os.Lstat(filepath.Join(dir, "go.mod")); err == nil {
+			return true
+		}
+	}
+
+	return false
+}
+
+// hasFiles reports whether a folder has Go files that make a package, whatever
+// their build constraints say, and that are not ours. Of a folder that cannot be
+// read nobody knows.
+func hasFiles(dir string) bool {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return !errors.Is(err, fs.ErrNotExist)
+	}
+
+	return slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
+		name := e.Name()
+		if e.IsDir() || filepath.Ext(name) != ".go" || hidden(name) || isTest(name) {
+			return false
+		}
+		_, ours := readHeader(filepath.Join(dir, name))
+
+		return !ours && !ownName(name)
+	})
+}
+
+// covers reports whether one of the patterns matches whatever packages there are
+// in dir. A folder without files is none, so only wildcards count.
+func (l *loader) covers(patterns []string, dir, path string) bool {
+	return slices.ContainsFunc(patterns, func(pattern string) bool {
+		root, wild := strings.CutSuffix(filepath.ToSlash(pattern), "/...")
+		switch {
+		case pattern == "..." || pattern == "all":
+			return true
+		case !wild:
+			return false
+		case filepath.IsAbs(root):
+			return within(filepath.ToSlash(dir), root)
+		case root == "." || root == ".." || strings.HasPrefix(root, "./") || strings.HasPrefix(root, "../"):
+			return within(filepath.ToSlash(dir), filepath.ToSlash(filepath.Join(l.dir, root))) ||
+				within(filepath.ToSlash(dir), filepath.ToSlash(filepath.Join(l.real, root)))
+		default:
+			return within(path, root)
+		}
+	})
 }

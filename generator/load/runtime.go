@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/tqgen/tqgen/generator/diag"
 )
 
 const (
@@ -50,7 +52,7 @@ func (l *loader) runtimeMissing(m *Module, path, text string) {
 	if strings.Contains(text, "-mod=vendor") {
 		d := l.diags.Addf(at, "TQ510", "the vendor folder has no %s, which the output imports", path)
 		if !required(gomod) {
-			d.Helpf("go get %s@latest", ownModule)
+			helpGet(d)
 		}
 		d.Helpf("generate from the module cache, then vendor: GOFLAGS=-mod=mod go generate ./... && go mod vendor")
 
@@ -66,9 +68,18 @@ func (l *loader) runtimeMissing(m *Module, path, text string) {
 	if strings.Contains(text, "replacement directory") {
 		d.Helpf("correct the replace line")
 	} else {
-		d.Helpf("go get %s@latest", ownModule)
+		helpGet(d)
 	}
 }
+
+// helpGet says how a module comes by the runtime.
+func helpGet(d *diag.Diagnostic) {
+	d.Helpf("go get %s@latest", ownModule).Helpf(HelpReplace)
+}
+
+// HelpReplace is the help for whoever works with a clone of tqgen: what go get
+// would fetch need not be what the clone has.
+const HelpReplace = "from a clone: go mod edit -replace " + ownModule + "=DIR, then go mod tidy -e"
 
 // required reports whether a go.mod names our module.
 func required(gomod string) bool {

@@ -2,6 +2,8 @@ package load
 
 import (
 	"go/build"
+	"go/parser"
+	"go/token"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,6 +21,28 @@ func TestNameTags(t *testing.T) {
 	} {
 		if got := strings.Join(nameTags(name), " "); got != want {
 			t.Errorf("%s implies %q, want %q", name, got, want)
+		}
+	}
+}
+
+// A file's name adds no tag that its constraint demands already.
+func TestConstraintOf(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ name, line, want string }{
+		{"p_linux.go", "", "linux"},
+		{"p_linux.go", "//go:build linux && !android", "linux && !android"},
+		{"p_linux.go", "//go:build !android", "linux && !android"},
+		{"p_linux.go", "//go:build linux || darwin", "linux && (linux || darwin)"},
+		{"p_linux_arm64.go", "//go:build (x && arm64) && linux", "x && arm64 && linux"},
+		{"p_linux_arm64.go", "//go:build linux", "arm64 && linux"},
+		{"p.go", "//go:build linux", "linux"},
+	} {
+		f, err := parser.ParseFile(token.NewFileSet(), tt.name, tt.line+"\n\npackage p\n", parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := constraintOf(&source{path: tt.name, ast: f}); got != tt.want {
+			t.Errorf("%s with %q: got %q, want %q", tt.name, tt.line, got, tt.want)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"bytes"
 	"cmp"
 	"go/token"
 	"go/types"
@@ -128,10 +129,33 @@ func (l *loader) directives(s *source) {
 
 // syntax reports why a file does not parse.
 func (l *loader) syntax(s *source) {
+	if line := conflict(s.path); line > 0 && s.err != nil {
+		l.diags.Addf(token.Position{Filename: l.relative(s.path), Line: line}, "TQ506", "the file has conflict markers").
+			Helpf("resolve the conflict, then run tqgen again")
+
+		return
+	}
 	for _, e := range s.syntaxErrors() {
 		e.Pos.Filename = l.relative(s.path)
 		l.diags.Addf(e.Pos, "TQ506", "%s", e.Msg)
 	}
+}
+
+// conflict gives the line of the first conflict marker that git left in a file,
+// 0 if there is none.
+func conflict(path string) int {
+	content, err := os.ReadFile(path)
+	if err != nil || !bytes.Contains(content, []byte("\n>>>>>>> ")) {
+		return 0
+	}
+	n := 0
+	for line := range bytes.Lines(content) {
+		if n++; bytes.HasPrefix(line, []byte("<<<<<<< ")) {
+			return n
+		}
+	}
+
+	return 0
 }
 
 // check type-checks what the targets reach. What comes out wrong is checked

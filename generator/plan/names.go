@@ -47,6 +47,10 @@ var reservedLocals = []string{
 	"yield",
 }
 
+// undeclarable are identifiers that Go lets no import and no function of ours
+// have, though a package may be called init.
+var undeclarable = []string{"_", "init", "main"}
+
 // scope fixes the names of one output package: import qualifiers and
 // unexported functions. Names it gives never clash with each other, with the
 // locals of the templates, with predeclared identifiers or, with out=., with
@@ -73,6 +77,10 @@ func newScope(path string, own *types.Package, payload string) *scope {
 	}
 
 	for _, name := range types.Universe.Names() {
+		s.taken[name] = true
+	}
+
+	for _, name := range undeclarable {
 		s.taken[name] = true
 	}
 

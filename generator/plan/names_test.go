@@ -42,6 +42,8 @@ func TestScopeImports(t *testing.T) {
 		{"time", "time", "time"},
 		{"example.test/q", "q", "qpkg"},                // a local of the templates
 		{"example.test/string", "string", "stringpkg"}, // predeclared
+		{"example.test/init", "init", "initpkg"},       // no import can have it
+		{"example.test/main", "main", "mainpkg"},
 	} {
 		if got := s.use(tt.path, tt.name); got != tt.want {
 			t.Errorf("use(%q, %q) = %q, want %q", tt.path, tt.name, got, tt.want)
@@ -154,7 +156,7 @@ func TestFaults(t *testing.T) {
 		{folderFault, `a\b`, "folders are separated by /"},
 		{folderFault, "./.hidden", "the go command does not see folders that begin with . or _"},
 		{folderFault, "a/vendor/b", "packages in a folder named vendor cannot be imported or are not seen"},
-		{folderFault, "a b", "an import path has no   in it"},
+		{folderFault, "a b", "an import path has no ' ' in it"},
 	} {
 		if got := tt.what(tt.text); got != tt.fault {
 			t.Errorf("%q: fault is %q, want %q", tt.text, got, tt.fault)

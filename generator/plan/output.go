@@ -9,6 +9,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/tqgen/tqgen/generator/load"
@@ -52,13 +53,13 @@ func (p *planner) joined(args arguments) model.Package {
 		FilePrefix: snake(p.target.Object.Name()) + "_",
 	}
 	files := filepath.Join(out.Dir, out.FilePrefix)
-	if other := p.folders[files]; other != nil {
+	if other := p.folders[files]; other.target != nil {
 		p.errorf(args["out"].ValuePos, "TQ131", "%s and %s have the same output files %s*.tq.go",
-			other.Object.Name(), p.target.Object.Name(), out.FilePrefix).
+			other.target.Object.Name(), p.target.Object.Name(), out.FilePrefix).
 			Helpf("rename one of them, or give it a package of its own")
 		p.shared = true
 	}
-	p.folders[files] = p.target
+	p.folders[files] = claim{p.target, out.Dir}
 
 	return out
 }
@@ -71,7 +72,7 @@ func (p *planner) packageName(args arguments) string {
 		if fault := elementFault(fallback); fault != "" && !has(args, "out") {
 			p.errorf(p.target.Object.Pos(), "TQ128", "the output of %s cannot be in package %s: %s",
 				p.target.Object.Name(), fallback, fault).
-				Helpf("give it another name: package=…queue, in plain letters")
+				Helpf(plainPackage)
 		}
 
 		return fallback
@@ -82,14 +83,21 @@ func (p *planner) packageName(args arguments) string {
 		fault = elementFault(arg.Value) // it names the folder, too
 	}
 	if fault != "" {
-		p.errorf(arg.ValuePos, "TQ128", "package=%s: %s", arg.Value, fault).
-			Helpf("write a short name in lower case: package=%s", fallback)
+		d := p.errorf(arg.ValuePos, "TQ128", "package=%s: %s", arg.Value, fault)
+		if elementFault(fallback) == "" {
+			d.Helpf("write a short name in lower case: package=%s", fallback)
+		} else {
+			d.Helpf(plainPackage)
+		}
 
 		return fallback
 	}
 
 	return arg.Value
 }
+
+// plainPackage is the help where the name of the type itself will not do.
+const plainPackage = "give it another name: package=…queue, in the letters a to z"
 
 func has(args arguments, key string) bool {
 	_, given := args[key]
@@ -175,7 +183,7 @@ func elementFault(element string) string {
 
 	for _, r := range element {
 		if !importable(r) {
-			return "an import path has no " + string(r) + " in it"
+			return "an import path has no " + strconv.QuoteRune(r) + " in it"
 		}
 	}
 
@@ -218,14 +226,20 @@ func (p *planner) alone(args arguments, out model.Package) {
 		pos = arg.ValuePos
 	}
 
-	if other := p.folders[out.Dir]; other != nil {
-		p.errorf(pos, "TQ131", "%s and %s have the same output folder %s",
-			other.Object.Name(), p.target.Object.Name(), p.relative(out.Dir)).
+	folder := strings.ToLower(out.Dir) // for disks that do not tell X from x
+	if other := p.folders[folder]; other.target != nil {
+		same := "the same output folder " + p.relative(out.Dir)
+		if other.dir != out.Dir {
+			same = "output folders that differ in letter case alone, " +
+				p.relative(other.dir) + " and " + p.relative(out.Dir)
+		}
+		p.errorf(pos, "TQ131", "%s and %s have %s",
+			other.target.Object.Name(), p.target.Object.Name(), same).
 			Helpf("give one of them another package or out; only out=. takes several")
 
 		return
 	}
-	p.folders[out.Dir] = p.target
+	p.folders[folder] = claim{p.target, out.Dir}
 
 	if file, name := p.foreignPackage(out.Dir, out.Name); file != "" {
 		p.errorf(pos, "TQ133", "output folder %s already holds package %s (%s)", p.relative(out.Dir), name, file).

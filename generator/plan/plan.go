@@ -20,7 +20,7 @@ import (
 func Plan(prog *load.Program) (queues []*model.Queue, diags diag.List) {
 	r := &run{
 		prog:    prog,
-		folders: map[string]*load.Target{},
+		folders: map[string]claim{},
 		claimed: map[string]map[string]bool{},
 	}
 
@@ -43,8 +43,14 @@ func Plan(prog *load.Program) (queues []*model.Queue, diags diag.List) {
 type run struct {
 	prog    *load.Program
 	diags   diag.List
-	folders map[string]*load.Target    // whose output a folder is, or with out=. the files with a prefix
+	folders map[string]claim           // by the folder in lower case, or with out=. the files' prefix
 	claimed map[string]map[string]bool // names declared by out=. so far, by package path
+}
+
+// claim is the output of a payload that was planned before.
+type claim struct {
+	target *load.Target
+	dir    string
 }
 
 // planner is the state of planning one payload.

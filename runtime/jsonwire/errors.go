@@ -1,6 +1,7 @@
 package jsonwire
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 )
@@ -93,6 +94,10 @@ type redacted struct{ err error }
 
 func (e redacted) Error() string { return "value refused, not shown" }
 func (e redacted) Unwrap() error { return e.err }
+
+// Sensitive hides what err says of a sensitive value. The error itself is
+// still there for errors.Is and errors.As.
+func Sensitive(err error) error { return fmt.Errorf("jsonwire: %w", redacted{err}) }
 
 func describe(field, problem string, offset int64) string {
 	var b strings.Builder

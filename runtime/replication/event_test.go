@@ -29,7 +29,7 @@ func at(seconds int) time.Time {
 func examples() map[string]Header {
 	token := tq.Token{Task: tq.TaskID{Origin: source, Sequence: 17}, Attempt: 2, Incarnation: source, Epoch: 0x1_00000000002a}
 	expired := &tq.TaskError{
-		Message: "Lease expired without heartbeat.", Code: tq.CodeLeaseExpired, Metadata: map[string]string{"owner": "worker-7"},
+		Message: "Lease expired without heartbeat.", Code: tq.CodeLeaseExpired, Metadata: map[string]tq.Plain{"owner": `"worker-7"`},
 	}
 	failed := &tq.TaskError{Message: "dial <tcp>: refused", Code: tq.CodeFailed, Cause: "*net.OpError: refused"}
 	records := []tq.Record{
@@ -217,7 +217,7 @@ func TestEstablished(t *testing.T) {
 		Sequence: 42, SourceEvent: 42, Queue: "dispatch", Kind: tq.LeaseGranted, SourcePeer: "node-a", OwnerPeer: "worker-7",
 		OccurredAt: at(0), RecordedAt: at(0).Add(300), Task: task, Attempt: 2,
 		Error: &tq.TaskError{
-			Message: "Lease expired without heartbeat.", Code: tq.CodeLeaseExpired, Metadata: map[string]string{"attempt": "1"},
+			Message: "Lease expired without heartbeat.", Code: tq.CodeLeaseExpired, Metadata: map[string]tq.Plain{"attempt": "1"},
 		},
 		Token:    tq.Token{Task: task, Attempt: 2, Incarnation: source, Epoch: 0x1_00000000002a},
 		Deadline: at(30), Incarnation: source, EnqueuedAt: time.Date(2026, 11, 21, 12, 20, 1, 0, time.UTC),

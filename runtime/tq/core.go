@@ -30,7 +30,7 @@ type core struct {
 
 	first    heap // ready before all others, by sequence
 	ready    list // in the order of until, the time they became ready
-	due      list // were delayed and are ready, in the order of until
+	due      heap // were delayed and are ready, as delayed
 	delayed  heap // by until, then by the order they were delayed
 	delays   uint64
 	leased   list   // in the order of until, the deadline
@@ -47,7 +47,7 @@ type core struct {
 func (c *core) init(o Options, base time.Time, s Store) {
 	c.opt, c.base, c.store = o, base, s
 	c.epoch = firstOfTerm(1)
-	c.ready, c.due, c.leased, c.dead = emptyList, emptyList, emptyList, emptyList
+	c.ready, c.leased, c.dead = emptyList, emptyList, emptyList
 	c.slots.init(o.slots())
 	c.free = emptyList
 	c.in.init()
@@ -62,9 +62,13 @@ func (c *core) clock(now Instant) Instant {
 
 func (c *core) time(i Instant) time.Time { return c.base.Add(i.duration()) }
 
-// instant is the earliest tick that is not before t.
+// wall is the instant of a time that came from elsewhere. It leaves monotonic
+// readings out, since the clocks of two queues do not tick together by them.
+func (c *core) wall(t time.Time) Instant { return Instant(t.Round(0).Sub(c.base.Round(0))) }
+
+// instant is the earliest tick that is not before t, and before never.
 func (c *core) instant(t time.Time) Instant {
-	i := Instant(t.Sub(c.base))
+	i := min(Instant(t.Sub(c.base)), never/tick*tick-tick) // Sub saturates
 
 	return i + (tick-i%tick)%tick
 }
@@ -92,13 +96,19 @@ func (c *core) leave() { c.cross.gone.Add(1) }
 func (c *core) wait(i Slot, now, due Instant) {
 	s := c.at(i)
 	if due > now {
-		s.phase, s.until = phaseDelayed, due
-		c.delays++
-		c.delayed.push(heapEntry{int64(due), c.delays, i})
+		s.phase = phaseDelayed
+		c.waitUntil(&c.delayed, i, due)
 		return
 	}
 	s.phase, s.until = phaseReady, now
 	c.push(&c.ready, i)
+}
+
+// waitUntil puts a task into delayed or due, as of the time it is ready at.
+func (c *core) waitUntil(h *heap, i Slot, at Instant) {
+	c.at(i).until = at
+	c.delays++
+	h.push(heapEntry{int64(at), c.delays, i})
 }
 
 // waitFirst puts a live task before all that are merely ready.
@@ -110,14 +120,27 @@ func (c *core) waitFirst(i Slot, since Instant) {
 
 // grantable says whether a task is ready at now.
 func (c *core) grantable(now Instant) bool {
-	return len(c.first) > 0 || c.ready.n > 0 || c.due.n > 0 ||
-		len(c.delayed) > 0 && Instant(c.delayed[0].key1) <= now
+	return len(c.first) > 0 || c.ready.n > 0 || c.ripe(now) != nil
 }
 
-// next takes the task that is next out of its line. A delayed task whose time
-// has come need not have been moved before: it is ready from its due time.
+// ripe is the heap whose top has been ready longest of those that were
+// delayed, nil if none is ready at now. It need not have been moved to due: a
+// task is ready from its due time.
+func (c *core) ripe(now Instant) *heap {
+	h := &c.due
+	if len(c.delayed) > 0 && Instant(c.delayed[0].key1) <= now && (len(c.due) == 0 || c.delayed[0].before(c.due[0])) {
+		h = &c.delayed
+	}
+	if len(*h) == 0 {
+		return nil
+	}
+
+	return h
+}
+
+// next takes the task that is next out of its line.
 func (c *core) next(now Instant) Slot {
-	if i := c.ready.head; i >= 0 && len(c.first) == 0 && c.due.n == 0 && len(c.delayed) == 0 {
+	if i := c.ready.head; i >= 0 && len(c.first) == 0 && len(c.due) == 0 && len(c.delayed) == 0 {
 		c.unlink(&c.ready, i)
 		return i
 	}
@@ -129,37 +152,25 @@ func (c *core) nextOfAll(now Instant) Slot {
 	if len(c.first) > 0 {
 		return c.first.pop()
 	}
-	wasDelayed, since := c.due.head, never
-	if wasDelayed >= 0 {
-		since = c.at(wasDelayed).until
+	i, ripe := c.ready.head, c.ripe(now)
+	if ripe != nil && (i < 0 || Instant((*ripe)[0].key1) <= c.at(i).until) {
+		return ripe.pop()
 	}
-	inHeap := len(c.delayed) > 0 && Instant(c.delayed[0].key1) <= min(now, since-1)
-	if inHeap {
-		wasDelayed, since = c.delayed[0].slot, Instant(c.delayed[0].key1)
-	}
-	i := c.ready.head
-	switch {
-	case wasDelayed < 0 && i < 0:
-		return noSlot
-	case wasDelayed < 0 || i >= 0 && c.at(i).until < since:
+	if i >= 0 {
 		c.unlink(&c.ready, i)
-		return i
-	case inHeap:
-		c.delayed.pop()
-	default:
-		c.unlink(&c.due, wasDelayed)
 	}
 
-	return wasDelayed
+	return i
 }
 
 // ripen moves up to limit delayed tasks whose time has come to the ready ones,
 // and says how many it moved.
 func (c *core) ripen(now Instant, limit int) (n int) {
 	for ; n < limit && len(c.delayed) > 0 && Instant(c.delayed[0].key1) <= now; n++ {
-		i := c.delayed.pop()
-		c.at(i).phase = phaseReady
-		c.pushByUntil(&c.due, i)
+		e := c.delayed[0]
+		c.delayed.pop()
+		c.at(e.slot).phase = phaseReady
+		c.due.push(e)
 	}
 
 	return n
@@ -184,7 +195,7 @@ func (c *core) grant(now Instant, owner string) (Slot, error) {
 	s.attempt++
 	s.granted = int32(s.attempt)
 	s.phase, s.until = phaseLeased, now+Instant(c.opt.Lease)
-	c.pushByUntil(&c.leased, i)
+	c.push(&c.leased, i)
 	c.count.Granted++
 	c.record(LeaseGranted, 0, i, now, false)
 
@@ -226,7 +237,7 @@ func (c *core) heartbeat(i Slot, t *Token, now Instant) (Instant, error) {
 	s.until = now + Instant(c.opt.Lease)
 	if c.leased.tail != i {
 		c.unlink(&c.leased, i)
-		c.pushByUntil(&c.leased, i)
+		c.push(&c.leased, i)
 	}
 	c.count.Heartbeats++
 	c.record(Heartbeat, 0, i, now, false)
@@ -371,6 +382,20 @@ func (c *core) deadSlot(id TaskID) Slot {
 	return noSlot
 }
 
+// deadAfter is the oldest dead letter whose number is above after. Readers stand
+// near the newest, so it looks from there.
+func (c *core) deadAfter(after uint64) Slot {
+	if i := c.dead.head; i < 0 || c.at(i).died > after {
+		return i
+	}
+	found := noSlot
+	for i := c.dead.tail; i >= 0 && c.at(i).died > after; i = c.at(i).prev {
+		found = i
+	}
+
+	return found
+}
+
 // gone ends a task. Its slot stays until the log no longer shows it.
 func (c *core) gone(i Slot) {
 	s := c.at(i)
@@ -383,6 +408,7 @@ func (c *core) gone(i Slot) {
 	}
 	s.phase = phaseHeld
 	s.size = c.store.Size(i)
+	c.log.held++
 	c.log.bytes += int64(s.size)
 	c.trimBytes()
 }
@@ -421,30 +447,26 @@ func (c *core) wake() Instant {
 
 const never = Instant(1<<63 - 1)
 
-// oldest is since when the task that is next has been ready.
+// oldest is since when a task has been ready, for the one that has been longest.
 func (c *core) oldest(now Instant) (Instant, bool) {
 	at := never
-	if len(c.first) > 0 {
-		at = c.at(c.first[0].slot).until
+	for _, e := range c.first { // they are in another order
+		at = min(at, c.at(e.slot).until)
 	}
 	if c.ready.n > 0 {
 		at = min(at, c.at(c.ready.head).until)
 	}
-	if c.due.n > 0 {
-		at = min(at, c.at(c.due.head).until)
-	}
-	if len(c.delayed) > 0 && Instant(c.delayed[0].key1) <= now {
-		at = min(at, Instant(c.delayed[0].key1))
+	if h := c.ripe(now); h != nil {
+		at = min(at, Instant((*h)[0].key1))
 	}
 
 	return at, at != never
 }
 
-// expiredErrors are shared: attempts are few and the text depends on nothing else.
 func expiredError(attempt int) *TaskError {
 	return &TaskError{
 		Message:  "Lease expired without heartbeat.",
 		Code:     CodeLeaseExpired,
-		Metadata: map[string]string{"attempt": itoa(attempt)},
+		Metadata: map[string]Plain{"attempt": PlainInt(int64(attempt))},
 	}
 }

@@ -35,10 +35,9 @@ func (e *Engine) Watch(after Sequence) (*Cursor, error) {
 // one step. It returns with the lock held; the caller copies the payloads and
 // calls Unlock.
 func (e *Engine) WatchNow() (SnapshotHeader, []TaskRef, *Cursor) {
-	now := e.clock.now()
-	e.lockAll()
+	now := e.lockUpToDate()
 
-	return e.core.header(), e.core.tasks(e.core.clock(now)), e.attach(e.core.log.seq)
+	return e.core.header(), e.core.tasks(now), e.attach(e.core.log.seq)
 }
 
 func (e *Engine) attach(after Sequence) *Cursor {
@@ -51,9 +50,10 @@ func (e *Engine) attach(after Sequence) *Cursor {
 
 // Next waits for the next records and returns up to limit of them with the
 // lock held; they are valid until Unlock. ErrGap if the reader fell behind the
-// bounds of the log: its place is lost, go on from a snapshot. ErrClosed after
-// the last record of a closed queue, or if the cursor was closed. On an error
-// the lock is not held.
+// bounds of the log: its place is lost, go on from a snapshot. ErrClosed if the
+// cursor was closed, or the queue was and there is nothing more for now: leases
+// that settle afterwards and a Drain still add records, which a further call
+// gives. On an error the lock is not held.
 func (c *Cursor) Next(ctx context.Context, limit int) ([]Record, error) {
 	e := c.e
 	e.mu.Lock()
@@ -84,7 +84,7 @@ func (c *Cursor) Next(ctx context.Context, limit int) ([]Record, error) {
 
 // read copies what is there; the lock is held.
 func (c *Cursor) read(limit int) []Record {
-	n := min(limit, int(c.e.core.log.seq+1-c.next))
+	n := min(max(limit, 1), int(c.e.core.log.seq+1-c.next))
 	c.buf = slices.Grow(c.buf[:0], n)
 	for i := range n {
 		c.buf = append(c.buf, c.e.core.export(c.next+Sequence(i)))

@@ -44,11 +44,10 @@ func (e *Engine) Drain(ctx context.Context, grace time.Duration) (SnapshotHeader
 		e.Unlock()
 		return SnapshotHeader{}, nil, err
 	}
-	now := e.clock.now()
-	for e.core.expire(now, batch) == batch {
+	for e.core.expire(e.clock.now(), batch) == batch {
 		continue
 	}
-	h, refs := e.core.drain(now)
+	h, refs := e.core.drain(e.core.last)
 	e.gate.drained = true
 	e.producers.dismiss(ErrDrained)
 	e.consumers.dismiss(ErrDrained)
@@ -79,18 +78,24 @@ func (e *Engine) claimDrain(ctx context.Context) error {
 
 // awaitLeases waits until nothing is leased, at most for grace.
 func (e *Engine) awaitLeases(ctx context.Context, grace time.Duration) error {
-	if grace <= 0 || e.core.leased.n == 0 {
-		return nil
-	}
-	over := time.NewTimer(grace)
+	end := e.clock.now() + Instant(grace)
+	over := time.NewTimer(0)
 	defer over.Stop()
 	for e.core.leased.n > 0 {
-		switch err := e.waitFor(ctx, &e.leasesEnd, over.C); err {
-		case nil:
-		case errOver:
+		until := end
+		if e.gate.closed { // no timer ends leases any more
+			until = min(until, e.core.at(e.core.leased.head).until)
+		}
+		now := e.clock.now()
+		if now >= end {
 			return nil
-		default:
+		}
+		over.Reset((until - now).duration())
+		if err := e.waitFor(ctx, &e.leasesEnd, over.C); err != nil && err != errOver {
 			return err
+		}
+		if e.core.expire(e.clock.now(), batch) > 0 {
+			e.settle(e.core.last)
 		}
 	}
 
@@ -145,10 +150,14 @@ func (e *Engine) mayRestore() error {
 // queue and returns with the lock held: the caller stores the payload of task
 // i at slots[i], unless that is negative, and calls Unlock. Tasks that are
 // live or dead here are passed over, and so is a whole snapshot that was
-// restored before (the latest 4,096 are remembered). It never waits. On an
-// error nothing was changed: ErrFull if there are no slots for all, ErrClosed,
-// ErrDrained while a drain is under way, ErrExhausted, or what is wrong with
-// the snapshot.
+// restored before (the latest 4,096 are remembered). It never waits. Capacity
+// and the bound of dead letters may be exceeded by it; the next death purges
+// down to the bound. Later grants have a term above the snapshot's
+// HighestEpoch, so one from a source that is not trusted can use up the terms.
+//
+// On an error nothing was changed: ErrFull if there are no slots for all,
+// ErrClosed, ErrDrained while a drain is under way, ErrExhausted, or what is
+// wrong with the snapshot.
 func (e *Engine) Restore(h SnapshotHeader, n int, state func(i int) *TaskState) (slots []Slot, err error) {
 	now := e.clock.now()
 	e.lockAll()
@@ -170,10 +179,8 @@ func (e *Engine) DeadLetters(after uint64, limit int) []TaskRef {
 	e.lockAll()
 	var refs []TaskRef
 	c := &e.core
-	for i := c.dead.head; i >= 0 && len(refs) < limit; i = c.at(i).next {
-		if c.at(i).died > after {
-			refs = append(refs, c.ref(i, c.last))
-		}
+	for i := c.deadAfter(after); i >= 0 && len(refs) < limit; i = c.at(i).next {
+		refs = append(refs, c.ref(i, c.last))
 	}
 
 	return refs
@@ -191,10 +198,8 @@ func (e *Engine) NextDead(ctx context.Context, after uint64) (TaskRef, error) {
 			defer e.Unlock()
 			return TaskRef{Number: c.purgedTo}, ErrGap
 		}
-		for i := c.dead.head; i >= 0; i = c.at(i).next {
-			if c.at(i).died > after {
-				return c.ref(i, c.last), nil
-			}
+		if i := c.deadAfter(after); i >= 0 {
+			return c.ref(i, c.last), nil
 		}
 		err := error(nil)
 		if e.gate.closed {

@@ -41,6 +41,7 @@ type Engine struct {
 	_         apart
 	pmu       sync.Mutex
 	producers line // wait for room; guarded by pmu
+	yielding  int  // producers that hold a slot and are about to join the line; guarded by pmu
 	_         apart
 
 	mu        sync.Mutex
@@ -88,9 +89,8 @@ func (g gate) err() error {
 	return g.turnsAway()
 }
 
-// Open makes the engine ready. All fields of o but MaxWaiting, LogEntries,
-// LogBytes and Incarnation must be set; the error says which one is out of
-// range.
+// Open makes the engine ready. Name, Capacity, Lease, Attempts and Dead must be
+// set, the other fields may be zero; the error says which one is out of range.
 func (e *Engine) Open(o Options, s Store) error {
 	o = o.Or(defaults)
 	if err := o.check(); err != nil {
@@ -264,6 +264,9 @@ func (e *Engine) fire() {
 		more = e.core.expire(now, batch) == batch
 		more = e.core.ripen(e.core.last, batch) == batch || more
 		e.armed = never
+		if more {
+			e.armed = -never // this call goes on; the timer need not
+		}
 		e.settle(e.core.last)
 		e.mu.Unlock()
 	}
@@ -291,18 +294,31 @@ func (e *Engine) Close() error {
 	return nil
 }
 
+// lockUpToDate is lockAll with nothing overdue, even if the timer is late or,
+// after Close, gone. It holds the locks for a batch at a time. Unlock follows.
+func (e *Engine) lockUpToDate() Instant {
+	for {
+		now := e.clock.now()
+		e.lockAll()
+		expired := e.core.expire(now, batch)
+		ripened := e.core.ripen(e.core.last, batch)
+		if expired+ripened > 0 {
+			e.settle(e.core.last)
+		}
+		if expired < batch && ripened < batch {
+			return e.core.last
+		}
+		e.Unlock()
+	}
+}
+
 // Stats is one consistent reading.
 func (e *Engine) Stats() Stats {
-	now := e.clock.now()
-	e.lockAll()
+	now := e.lockUpToDate()
 	defer e.Unlock()
 	c := &e.core
-	now = c.clock(now)
-	for c.ripen(now, batch) == batch {
-		continue
-	}
 	s := Stats{
-		Exact: true, Ready: len(c.first) + c.ready.n + c.due.n, Delayed: len(c.delayed), Leased: c.leased.n,
+		Exact: true, Ready: len(c.first) + c.ready.n + len(c.due), Delayed: len(c.delayed), Leased: c.leased.n,
 		Dead: c.dead.n, Capacity: c.opt.Capacity, WaitingProducers: e.producers.n, WaitingConsumers: e.consumers.n,
 		Counters: c.count, Sequence: c.log.seq, LogBytes: c.log.bytes, Readers: len(e.cursors), HighestEpoch: c.epoch,
 	}

@@ -3,6 +3,7 @@ package tq
 import (
 	"context"
 	"errors"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -285,4 +286,45 @@ func TestOptionsSayWhichFieldIsOutOfRange(t *testing.T) {
 			t.Errorf("%s: %v", field, err)
 		}
 	}
+}
+
+// crowd counts the goroutines there are when payloads are dropped.
+type crowd struct {
+	bytesStore
+	most int
+}
+
+func (s *crowd) Clear(Slot) { s.most = max(s.most, runtime.NumGoroutine()) }
+
+// Not parallel: it counts the goroutines of the process.
+func TestOneTimerEndsManyLeases(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n = 100 * batch
+		o := unitOptions()
+		o.Capacity, o.Attempts, o.Dead = n, 1, 1
+		e, s := new(Engine), new(crowd)
+		if err := e.Open(o, s); err != nil {
+			t.Fatal(err)
+		}
+		for range n {
+			i, at, err := e.Put()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := e.TryEnqueue(i, at); err != nil {
+				t.Fatal(err)
+			}
+			take(t, e)
+		}
+		before := runtime.NumGoroutine()
+		time.Sleep(o.Lease)
+		synctest.Wait()
+		if st := e.Stats(); st.Purged != n-1 {
+			t.Errorf("%d purged, want %d", st.Purged, n-1)
+		}
+		if s.most > before+1 {
+			t.Errorf("%d goroutines, and %d before", s.most, before)
+		}
+		_ = e.Close()
+	})
 }

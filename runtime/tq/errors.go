@@ -3,6 +3,7 @@ package tq
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Sentinels. Errors of this package and of generated code match them with
@@ -71,6 +72,10 @@ func ErrorCode(err error) string {
 	if errors.As(err, &coded) {
 		return coded.Code()
 	}
+	var kept *TaskError
+	if errors.As(err, &kept) && kept != nil {
+		return kept.Code
+	}
 	for _, s := range [...]struct {
 		err  error
 		code string
@@ -90,10 +95,10 @@ func ErrorCode(err error) string {
 // TaskError is why an attempt failed, as leases, events, dead letters and
 // snapshots carry it. It is never changed once made, so it may be shared.
 type TaskError struct {
-	Message  string
-	Code     string            // one of the codes of this package, or the cause's own
-	Cause    string            // the type and message of what lies below, "" if unknown
-	Metadata map[string]string // plain values; nil if there are none
+	Message  string           // at most 4 KiB of what the cause says
+	Code     string           // one of the codes of this package, or the cause's own
+	Cause    string           // the type and message of what lies below, "" if unknown
+	Metadata map[string]Plain // nil if there is none
 }
 
 // Error is the message.
@@ -105,13 +110,21 @@ func newTaskError(err error) *TaskError {
 	if err == nil {
 		return nil
 	}
-	var kept *TaskError
-	if errors.As(err, &kept) && kept.Message == err.Error() {
+	kept, ok := err.(*TaskError) //nolint:errorlint // the error itself: one that wraps it says more
+	if ok && (kept == nil || len(kept.Message) <= maxMessage) {
 		return kept
 	}
+	message := err.Error()
+	if len(message) > maxMessage {
+		message = strings.ToValidUTF8(message[:maxMessage], "") + "…"
+	}
 
-	return &TaskError{Message: err.Error(), Code: ErrorCode(err)}
+	return &TaskError{Message: message, Code: ErrorCode(err)}
 }
+
+// maxMessage bounds what an error may hold on to: it lives as long as its task
+// and its events do.
+const maxMessage = 4 << 10
 
 // LeaseError says which lease an operation was refused for. It unwraps to a
 // sentinel.

@@ -140,8 +140,9 @@ type TaskRef struct {
 // SnapshotVersion is the version of snapshots this runtime writes.
 const SnapshotVersion = 1
 
-// SnapshotHeader says what a snapshot is of. It is true for the state right
-// after the event Sequence.
+// SnapshotHeader says what a snapshot is of. One that was looked at is the state
+// right after the event Sequence; one that was drained has what that event and
+// those before it took out.
 type SnapshotHeader struct {
 	Version      int
 	Queue        string
@@ -159,7 +160,7 @@ type Stats struct {
 	Capacity                     int
 	WaitingProducers             int
 	WaitingConsumers             int
-	OldestReady                  time.Duration // how long the task that is next has been ready; 0 if none is
+	OldestReady                  time.Duration // how long the task has been ready that has been longest; 0 if none is
 
 	Counters
 

@@ -29,9 +29,7 @@ func (s *shelf) Size(i tq.Slot) int { return len(s.bodies[i]) }
 func (s *shelf) held() int {
 	n := 0
 	for _, b := range s.bodies {
-		if b != nil {
-			n++
-		}
+		n += b2i(b != nil)
 	}
 
 	return n
@@ -42,14 +40,6 @@ type queue struct {
 	tq.Engine
 	shelf shelf
 	opts  tq.Options
-}
-
-// held counts the payloads that are kept, while the timer cannot drop any.
-func (q *queue) held() int {
-	defer q.Unlock()
-	q.DeadLetters(0, 0)
-
-	return q.shelf.held()
 }
 
 // lease is what a generated lease would be.
@@ -179,7 +169,8 @@ func (q *queue) drain(ctx context.Context, grace time.Duration) (snapshot, error
 }
 
 func (q *queue) restore(s snapshot) error {
-	slots, err := q.Restore(s.SnapshotHeader, len(s.Tasks), func(i int) *tq.TaskState { return &s.Tasks[i].TaskState })
+	state := func(i int) *tq.TaskState { return &s.Tasks[i].TaskState }
+	slots, err := q.Restore(s.SnapshotHeader, len(s.Tasks), state)
 	if err != nil {
 		return err
 	}
@@ -214,6 +205,14 @@ func (q *queue) deadLetters() []entry {
 	return q.copy(q.DeadLetters(0, 1<<30))
 }
 
+// held counts the payloads that are kept.
+func (q *queue) held() int {
+	q.DeadLetters(0, 0) // for its lock
+	defer q.Unlock()
+
+	return q.shelf.held()
+}
+
 // event is a record with its payload.
 type event struct {
 	tq.Record
@@ -237,7 +236,7 @@ func (q *queue) read(c *tq.Cursor) ([]event, error) {
 	return events, nil
 }
 
-// balance says how invariant 1 is broken, "" if it holds.
+// balance says how invariant 1 is broken, nil if it holds.
 func balance(s tq.Stats) error {
 	in := s.Enqueued + s.Restored
 	out := uint64(s.Ready+s.Delayed+s.Leased+s.Dead) + s.Completed + s.Purged + s.Drained

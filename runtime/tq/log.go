@@ -1,9 +1,5 @@
 package tq
 
-import "strconv"
-
-func itoa(n int) string { return strconv.Itoa(n) }
-
 // log keeps the latest records for readers, in a ring. Sequences count whether
 // or not anybody reads; records are kept only while somebody does.
 type log struct {
@@ -11,6 +7,7 @@ type log struct {
 	first   Sequence // oldest record kept; seq+1 if there is none; of no meaning while the log is off
 	seq     Sequence // last one appended
 	limit   int      // records kept
+	held    int      // slots of tasks that are gone and still shown
 	bytes   int64    // payload bytes of tasks that are gone and still shown
 	maxByte int64
 	whole   int // events of the drain or restore under way, which stay together
@@ -20,7 +17,7 @@ type log struct {
 // outlives it, for everything that is the same in all events of a task.
 type record struct {
 	at      Instant
-	until   Instant // deadline of a lease, or when a delayed task will be ready
+	until   Instant // deadline of a lease, or when a task is ready; never: not said
 	epoch   Epoch
 	granter Incarnation
 	owner   string
@@ -43,14 +40,11 @@ func (l *log) len() int { return int(l.seq + 1 - l.first) }
 
 func (l *log) at(s Sequence) *record { return &l.ring[uint64(s)&uint64(len(l.ring)-1)] }
 
-// reserve makes the ring take n records more than it would by its limit.
-func (l *log) reserve(n int) {
+// resize makes the ring take n records, which are no fewer than it has.
+func (l *log) resize(n int) {
 	size := 1
 	for size < n {
 		size *= 2
-	}
-	if size <= len(l.ring) {
-		return
 	}
 	old := *l
 	l.ring = make([]record, size)
@@ -63,7 +57,7 @@ func (l *log) reserve(n int) {
 func (c *core) startLog() {
 	if !c.log.on() {
 		c.log.first = c.log.seq + 1
-		c.log.reserve(min(c.log.limit, 64))
+		c.log.resize(min(c.log.limit, 64))
 		c.in.logging = true
 	}
 }
@@ -85,6 +79,7 @@ func (c *core) evict() {
 	c.log.first++
 	s := c.at(i)
 	if s.phase == phaseHeld && s.lastSeq == seq {
+		c.log.held--
 		c.log.bytes -= int64(s.size)
 		c.discard(i)
 	}
@@ -103,8 +98,11 @@ func (c *core) makeRoom() {
 	for limit := max(c.log.limit, c.log.whole); c.log.len() >= limit; {
 		c.evict()
 	}
-	if c.log.len() == len(c.log.ring) {
-		c.log.reserve(2 * len(c.log.ring))
+	switch {
+	case c.log.len() == len(c.log.ring):
+		c.log.resize(2 * len(c.log.ring))
+	case c.log.whole == 0 && len(c.log.ring) > 4*c.log.limit:
+		c.log.resize(c.log.limit + 1) // a drain had made it that long
 	}
 }
 
@@ -124,7 +122,7 @@ func (c *core) append(k Kind, f Flags, i Slot, now Instant, more bool) {
 	c.log.seq++
 	s.lastSeq = c.log.seq
 	r := c.log.at(c.log.seq)
-	*r = record{at: now, slot: i, attempt: int32(s.attempt), kind: k, flags: f, more: more}
+	*r = record{at: now, until: never, slot: i, attempt: int32(s.attempt), kind: k, flags: f, more: more}
 	switch k {
 	case LeaseGranted, Heartbeat:
 		r.until = s.until
@@ -141,7 +139,7 @@ func (c *core) append(k Kind, f Flags, i Slot, now Instant, more bool) {
 		r.attempt++
 		r.err = s.err
 		r.grantOf(s)
-		if s.phase == phaseReady || s.phase == phaseDelayed {
+		if s.phase == phaseReady || s.phase == phaseFirst || s.phase == phaseDelayed {
 			r.until = s.until
 		}
 	case Enqueued, Requeued, Redriven:
@@ -172,7 +170,7 @@ func (c *core) export(seq Sequence) Record {
 	case LeaseGranted, Heartbeat:
 		out.Deadline = c.time(r.until)
 	case Enqueued, Requeued, Restored:
-		if r.until != 0 {
+		if r.until != never {
 			out.AvailableAt = c.time(r.until)
 		}
 	}

@@ -149,7 +149,7 @@ func (m *model) emit(now time.Duration, count *uint64, kind tq.Kind, flags tq.Fl
 			e.Attempt++
 		case field == 'd':
 			e.Deadline = t.until
-		case field == 'a' && (t.state == tq.Delayed || kind == tq.Restored && t.state == tq.Ready):
+		case field == 'a' && (t.state == tq.Delayed || kind == tq.Restored && t.state != tq.Dead):
 			e.Available = t.until
 		case field == 't':
 			e.Token, e.Owner = t.last, t.owner
@@ -253,7 +253,9 @@ func (m *model) expire(now time.Duration, limit int) (n int) {
 }
 
 // end is what failing and expiring have in common.
-func (m *model) end(now time.Duration, t *mTask, count *uint64, kind tq.Kind, flags tq.Flags, why string, forGood bool) {
+func (m *model) end(
+	now time.Duration, t *mTask, count *uint64, kind tq.Kind, flags tq.Flags, why string, forGood bool,
+) {
 	t.err = why
 	if !forGood && t.attempt < m.attempts {
 		m.emit(now, count, kind, flags, t, true)
@@ -342,7 +344,9 @@ func (m *model) restore(now time.Duration, s mSnapshot) error {
 	if err := m.reopen(); err != nil || m.restored[s.id] {
 		return err
 	}
-	m.restored[s.id] = true
+	if len(s.tasks) > 0 { // one that says nothing may have the id of one that does
+		m.restored[s.id] = true
+	}
 	absent := slices.DeleteFunc(slices.Clone(s.tasks), func(t mTask) bool { return m.find(t.id) != nil })
 	for i, t := range absent {
 		m.epoch = max(m.epoch, s.epoch)
@@ -351,10 +355,8 @@ func (m *model) restore(now time.Duration, s mSnapshot) error {
 		case tq.Leased: // it comes back released
 			t.state, t.until = tq.ReadyFirst, now
 			t.attempt--
-		case tq.Ready: // in line behind those that never were delayed
-			for _, o := range m.tasks {
-				t.until = max(t.until, o.until*time.Duration(b2i(o.state == tq.Ready)))
-			}
+		case tq.Ready: // in line as one that was delayed until it became ready
+			t.state, t.until = tq.Delayed, min(t.until, now)
 		}
 		m.tasks = append(m.tasks, &t)
 		m.place(&t, t.state, t.until)

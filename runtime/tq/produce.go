@@ -25,7 +25,7 @@ func (e *Engine) put() (Slot, error) {
 		if err := e.gate.turnsAway(); err != nil {
 			return noSlot, err
 		}
-		if e.producers.n >= e.core.opt.MaxWaiting {
+		if e.producers.n+e.yielding >= e.core.opt.MaxWaiting {
 			return noSlot, ErrFull
 		}
 		if i, ok := e.core.alloc(); ok {
@@ -120,9 +120,11 @@ func (e *Engine) roomFor(n int) bool {
 
 // waitRoom returns with room for one task. pmu is held, also on an error.
 func (e *Engine) waitRoom(ctx context.Context) error {
+	e.yielding++
 	e.pmu.Unlock()
 	runtime.Gosched() // room is often one scheduling away, and parking costs far more
 	e.pmu.Lock()
+	e.yielding--
 	if err := e.gate.turnsAway(); err != nil {
 		return err
 	}
@@ -172,7 +174,7 @@ func (e *Engine) PutBatch(ctx context.Context, want int) (room int, now Instant,
 	}
 	room = min(room, c.unused())
 	if room <= 0 {
-		e.Unlock()
+		e.Unlock() // a wake-up this call had goes to the next in line
 		return 0, 0, ErrFull
 	}
 

@@ -434,6 +434,9 @@ func (p *player) sleep(a, b int) error {
 		p.m.expire(leased[0].until, 1)
 		leased = p.m.in(to, tq.Leased)
 	}
+	if p.m.closed { // no timer: the next look at the queue ends what is over
+		p.m.expire(to, len(p.m.tasks))
+	}
 	time.Sleep(d)
 	synctest.Wait()
 
@@ -520,7 +523,8 @@ func (p *player) took(s snapshot, want mSnapshot) error {
 		return fmt.Errorf("highest epoch %v, want %v", s.HighestEpoch, want.epoch)
 	}
 	foreign := func(o tq.Incarnation) tq.Incarnation { return o*1009 + tq.Incarnation(len(p.snapshots)) }
-	s.ID, s.Incarnation, s.Tasks = fmt.Sprint("foreign ", len(p.snapshots)), foreign(s.Incarnation), slices.Clone(s.Tasks)
+	s.ID, s.Incarnation = fmt.Sprint("foreign ", len(p.snapshots)), foreign(s.Incarnation)
+	s.Tasks = slices.Clone(s.Tasks)
 	s.HighestEpoch += 3 << 48
 	want.id, want.epoch, want.tasks = s.ID, s.HighestEpoch, slices.Clone(want.tasks)
 	for i := range s.Tasks {
@@ -591,6 +595,12 @@ func (p *player) compare() error {
 		len(want.in(now, tq.Ready, tq.ReadyFirst)), len(want.in(now, tq.Delayed)),
 		len(want.in(now, tq.Leased)), len(want.in(now, tq.Dead)),
 	}
+	if ready := want.in(now, tq.Ready, tq.ReadyFirst); len(ready) > 0 {
+		oldest := now - slices.MinFunc(ready, func(a, b *mTask) int { return int(a.until - b.until) }).until
+		if got.OldestReady != oldest {
+			return fmt.Errorf("the oldest is ready for %v, want %v", got.OldestReady, oldest)
+		}
+	}
 	if !slices.Equal(counts, wantCounts) {
 		return fmt.Errorf("ready, delayed, leased, dead: %v, want %v", counts, wantCounts)
 	}
@@ -618,7 +628,8 @@ func (p *player) compareEvents() error {
 	}
 	for _, e := range events {
 		if int(e.Sequence) != p.read+1 || p.read >= len(p.m.events) {
-			return fmt.Errorf("event %d %v of %v after %d; want %d events", e.Sequence, e.Kind, e.Task, p.read, len(p.m.events))
+			return fmt.Errorf("event %d %v of %v after %d, want %d events", e.Sequence, e.Kind, e.Task, p.read,
+				len(p.m.events))
 		}
 		if got, want := p.plain(e.Record), p.m.events[p.read]; got != want {
 			return fmt.Errorf("event %d (-want +got):\n%s", e.Sequence, cmp.Diff(want, got))

@@ -97,30 +97,6 @@ func (t *slots) push(l *list, i Slot) {
 	l.n++
 }
 
-// pushByUntil keeps l in the order of until. It is a plain push unless a lease
-// shorter than its neighbours' is among them.
-func (t *slots) pushByUntil(l *list, i Slot) {
-	s := t.at(i)
-	after := l.tail
-	for after >= 0 && t.at(after).until > s.until {
-		after = t.at(after).prev
-	}
-	if after == l.tail {
-		t.push(l, i)
-		return
-	}
-	before := l.head
-	if after >= 0 {
-		before = t.at(after).next
-		t.at(after).next = i
-	} else {
-		l.head = i
-	}
-	s.prev, s.next = after, before
-	t.at(before).prev = i
-	l.n++
-}
-
 func (t *slots) unlink(l *list, i Slot) {
 	s := t.at(i)
 	if s.prev >= 0 {

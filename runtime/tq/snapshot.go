@@ -10,7 +10,7 @@ import (
 // add it: those that come first, the ready and delayed ones as they will be
 // granted, the leased ones by deadline, the dead ones as they died.
 func (c *core) tasks(now Instant) []TaskRef {
-	refs := make([]TaskRef, 0, len(c.first)+c.ready.n+c.due.n+len(c.delayed)+c.leased.n+c.dead.n)
+	refs := make([]TaskRef, 0, len(c.first)+c.ready.n+len(c.due)+len(c.delayed)+c.leased.n+c.dead.n)
 	for _, e := range sorted(c.first) {
 		refs = append(refs, c.ref(e.slot, now))
 	}
@@ -41,20 +41,15 @@ func (c *core) appendWaiting(refs []TaskRef, now Instant) []TaskRef {
 		continue
 	}
 	i := c.ready.head
-	flush := func(before Instant) {
-		for ; i >= 0 && c.at(i).until < before; i = c.at(i).next {
+	for _, e := range append(sorted(c.due), sorted(c.delayed)...) {
+		for ; i >= 0 && c.at(i).until < Instant(e.key1); i = c.at(i).next {
 			refs = append(refs, c.ref(i, now))
 		}
-	}
-	for d := c.due.head; d >= 0; d = c.at(d).next {
-		flush(c.at(d).until)
-		refs = append(refs, c.ref(d, now))
-	}
-	for _, e := range sorted(c.delayed) {
-		flush(Instant(e.key1))
 		refs = append(refs, c.ref(e.slot, now))
 	}
-	flush(never)
+	for ; i >= 0; i = c.at(i).next {
+		refs = append(refs, c.ref(i, now))
+	}
 
 	return refs
 }
@@ -111,8 +106,8 @@ func (c *core) drain(now Instant) (SnapshotHeader, []TaskRef) {
 	}
 	c.count.Drained += uint64(len(refs))
 	c.cross.gone.Add(int64(len(refs) - c.dead.n))
-	c.first, c.delayed = c.first[:0], c.delayed[:0]
-	c.ready, c.due, c.dead = emptyList, emptyList, emptyList
+	c.first, c.due, c.delayed = c.first[:0], c.due[:0], c.delayed[:0]
+	c.ready, c.dead = emptyList, emptyList
 	c.leaving = refs
 
 	return c.header(), refs
@@ -135,7 +130,7 @@ func (c *core) drained() {
 func (c *core) restore(h SnapshotHeader, n int, state func(int) *TaskState, now Instant) ([]Slot, error) {
 	now = c.clock(now)
 	if h.Version != SnapshotVersion {
-		return nil, fmt.Errorf("tq: snapshot has version %d, this runtime reads %d", h.Version, SnapshotVersion)
+		return nil, &VersionError{Version: h.Version}
 	}
 	places := make([]Slot, n)
 	for i := range places {
@@ -144,11 +139,11 @@ func (c *core) restore(h SnapshotHeader, n int, state func(int) *TaskState, now 
 	if c.restored.has(h.ID) {
 		return places, nil
 	}
-	missing, err := c.missing(n, state)
+	missing, err := c.missing(h, n, state)
 	switch {
 	case err != nil:
 		return nil, err
-	case missing.n > c.unused():
+	case missing.n > c.unused()+c.log.held:
 		return nil, fmt.Errorf("%w: a snapshot of %d tasks does not fit", ErrFull, missing.n)
 	}
 	if missing.n > 0 && h.HighestEpoch.Term() >= c.epoch.Term() {
@@ -157,11 +152,20 @@ func (c *core) restore(h SnapshotHeader, n int, state func(int) *TaskState, now 
 		}
 		c.epoch = firstOfTerm(h.HighestEpoch.Term() + 1)
 	}
-	c.restored.add(h.ID)
+	if n > 0 { // a second drain in a row has the id of the first, and nothing in it
+		c.restored.add(h.ID)
+	}
+	for missing.n > c.unused() {
+		c.evict() // slots that only the log holds
+	}
+	c.takeOver() // they are free for producers, and so for putBack
 	c.putBack(missing, places, state, now)
 
 	return places, nil
 }
+
+// maxSequence leaves room for as many tasks again as anybody will ever enqueue.
+const maxSequence = 1<<63 - 1
 
 // absent says which tasks of a snapshot are not here.
 type absent struct {
@@ -169,7 +173,7 @@ type absent struct {
 	n    int
 }
 
-func (c *core) missing(n int, state func(int) *TaskState) (absent, error) {
+func (c *core) missing(h SnapshotHeader, n int, state func(int) *TaskState) (absent, error) {
 	a := absent{here: make([]bool, n)}
 	here := c.tasks(c.last)
 	known := make(map[TaskID]bool, len(here))
@@ -179,7 +183,7 @@ func (c *core) missing(n int, state func(int) *TaskState) (absent, error) {
 	seen := make(map[TaskID]bool, n)
 	for i := range n {
 		s := state(i)
-		if err := checkState(s); err != nil {
+		if err := checkState(h, s); err != nil {
 			return a, fmt.Errorf("tq: snapshot: task %d: %w", i, err)
 		}
 		if seen[s.ID] {
@@ -195,9 +199,11 @@ func (c *core) missing(n int, state func(int) *TaskState) (absent, error) {
 	return a, nil
 }
 
-func checkState(s *TaskState) error {
+// checkState says what is wrong with a task of a snapshot. What it lets pass
+// cannot make an identity or an epoch come twice.
+func checkState(h SnapshotHeader, s *TaskState) error {
 	switch {
-	case s.ID.Origin == 0 || s.ID.Sequence == 0:
+	case s.ID.Origin == 0 || s.ID.Sequence == 0 || s.ID.Sequence > maxSequence:
 		return fmt.Errorf("identity %v is not a task's", s.ID)
 	case s.State < Ready || s.State > Dead:
 		return fmt.Errorf("state %d is unknown", s.State)
@@ -209,6 +215,10 @@ func checkState(s *TaskState) error {
 		return fmt.Errorf("delayed, but not until when")
 	case s.LastToken != Token{} && s.LastToken.Task != s.ID:
 		return fmt.Errorf("last token is of task %v", s.LastToken.Task)
+	case s.LastToken.Attempt < 0 || s.LastToken.Attempt > MaxAttempts:
+		return fmt.Errorf("attempt %d of the last token is not in 0…%d", s.LastToken.Attempt, MaxAttempts)
+	case s.LastToken.Epoch > h.HighestEpoch:
+		return fmt.Errorf("epoch %d of the last token is above the snapshot's highest, %d", s.LastToken.Epoch, h.HighestEpoch)
 	}
 
 	return nil
@@ -232,7 +242,7 @@ func (c *core) putBack(m absent, places []Slot, state func(int) *TaskState, now 
 // putBackOne adds one task of a snapshot. One that was leased is released.
 func (c *core) putBackOne(i Slot, t *TaskState, now Instant, more bool) {
 	s := c.at(i)
-	s.id, s.enqueued = t.ID, c.instant(t.EnqueuedAt)
+	s.id, s.enqueued = t.ID, c.wall(t.EnqueuedAt)
 	s.attempt = int16(t.Attempt)
 	if t.LastError != nil {
 		s.fault(t.LastError)
@@ -254,15 +264,11 @@ func (c *core) putBackOne(i Slot, t *TaskState, now Instant, more bool) {
 		flags = AtHead
 		c.waitFirst(i, c.since(t, now))
 	case Ready:
-		s.phase, s.until = phaseReady, c.since(t, now)
-		if c.ready.n > 0 {
-			s.until = max(s.until, c.at(c.ready.tail).until)
-		}
-		c.push(&c.ready, i)
+		s.phase = phaseReady
+		c.waitUntil(&c.due, i, c.since(t, now))
 	case Delayed:
-		s.phase, s.until = phaseDelayed, c.instant(t.AvailableAt)
-		c.delays++
-		c.delayed.push(heapEntry{int64(s.until), c.delays, i})
+		s.phase = phaseDelayed
+		c.waitUntil(&c.delayed, i, min(c.wall(t.AvailableAt), never/tick*tick-tick))
 	case Dead:
 		flags = DeadLetter
 		c.bury(i)
@@ -280,7 +286,7 @@ func (c *core) since(t *TaskState, now Instant) Instant {
 		return now
 	}
 
-	return min(c.instant(t.AvailableAt), now)
+	return min(c.wall(t.AvailableAt), now)
 }
 
 // restoredIDs remembers which snapshots were restored, the latest 4,096 of

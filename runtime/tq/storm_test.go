@@ -33,7 +33,6 @@ type storm struct {
 	accepted map[tq.TaskID]string // by an Enqueue that returned nil
 	refused  map[string]bool      // bodies of an Enqueue that did not
 	settled  map[tq.Kind]map[tq.Token]int
-	snaps    []snapshot
 	events   []event
 	wrong    []error
 }
@@ -159,7 +158,7 @@ func (s *storm) handle(r *rand.Rand, l lease) lease {
 		s.pause(r, s.q.opts.Lease*2/3)
 		asked := time.Now()
 		until, err := l.beat()
-		if err == nil && until.Before(asked.Add(s.q.opts.Lease-tick)) {
+		if err == nil && !s.q.opts.CoarseClock && until.Before(asked.Add(s.q.opts.Lease-tick)) {
 			s.failf("heartbeat at %v gave %v", asked, until)
 		}
 		s.settle(tq.Nothing, l.Token, err)
@@ -311,10 +310,11 @@ func blow(t *testing.T, seed uint64, fake bool) (err error) {
 	if !fake {
 		o.Lease, o.Heartbeat, tasks = tq.MinLease, tq.MinLease/4, 2000
 		o.Capacity *= 8
+		o.CoarseClock = seed%2 == 1
 	}
 	o.Backoff = []tq.Backoff{tq.NoBackoff, tq.ConstBackoff(o.Lease / 4)}[r.IntN(2)]
 	s := &storm{
-		q: openQueue(t, o), opened: time.Now(), fake: fake,
+		opened: time.Now(), q: openQueue(t, o), fake: fake,
 		accepted: map[tq.TaskID]string{}, refused: map[string]bool{}, settled: map[tq.Kind]map[tq.Token]int{},
 	}
 	if s.reader, err = s.q.Watch(0); err != nil {
@@ -370,8 +370,11 @@ func (s *storm) watchOver(r *rand.Rand, _ string) {
 	for s.working.Err() == nil {
 		s.pause(r, s.q.opts.Lease)
 		synctest.Wait()
+		s.q.Stats() // may end a lease ahead of the timer, for which a drain waits
+		synctest.Wait()
 		st := s.q.Stats()
-		if st.WaitingConsumers > 0 && st.Ready > 0 && st.Leased == 0 {
+		// While leases are out, a drain may be waiting for them. A timer is late by less than a tick.
+		if st.WaitingConsumers > 0 && st.OldestReady > 0 && st.Leased == 0 {
 			s.failf("work waits: %+v", st)
 		}
 		if st.WaitingProducers > 0 && st.Live() < st.Capacity && st.Leased == 0 {

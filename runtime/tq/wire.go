@@ -253,10 +253,57 @@ func (e *TaskError) AppendJSON(dst []byte) []byte {
 	}
 	if len(e.Metadata) > 0 {
 		dst = append(dst, `,"metadata":`...)
-		dst = jsonwire.AppendStringMap(dst, e.Metadata)
+		dst = appendMetadata(dst, e.Metadata)
 	}
 
 	return append(dst, '}')
+}
+
+func appendMetadata(dst []byte, metadata map[string]Plain) []byte {
+	keys := jsonwire.BorrowKeys()
+	defer keys.Release()
+	for k := range metadata {
+		keys.Strings = append(keys.Strings, k)
+	}
+	dst = append(dst, '{')
+	for i, k := range keys.SortedStrings() {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(jsonwire.AppendString(dst, k), ':')
+		dst = metadata[k].append(dst)
+	}
+
+	return append(dst, '}')
+}
+
+// Plain is one value of metadata, as JSON text: a number, a string, true.
+type Plain string
+
+// PlainString is the text s as a value.
+func PlainString(s string) Plain { return Plain(jsonwire.AppendString(nil, s)) }
+
+// PlainInt is the number n as a value.
+func PlainInt(n int64) Plain { return Plain(strconv.FormatInt(n, 10)) }
+
+// String is the value without the quotes and escapes of a JSON string.
+func (p Plain) String() string {
+	text := string(p)
+	r := jsonwire.NewReader([]byte(p))
+	if r.IsString() {
+		r.String(&text)
+	}
+
+	return text
+}
+
+// append adds the value; one that is no JSON is written as the string it is.
+func (p Plain) append(dst []byte) []byte {
+	if jsonwire.Valid([]byte(p)) {
+		return append(dst, p...)
+	}
+
+	return jsonwire.AppendString(dst, string(p))
 }
 
 // MarshalJSON is [TaskError.AppendJSON] into a new slice.
@@ -282,7 +329,7 @@ var (
 )
 
 // ReadTaskError reads an error from a document that holds one; null is nil.
-// Metadata that is no string is kept as it is written.
+// Metadata is kept as it is written.
 func ReadTaskError(r *jsonwire.Reader) *TaskError {
 	if r.Null() {
 		return nil
@@ -323,15 +370,14 @@ func readCause(r *jsonwire.Reader) string {
 	return kind + causeSeparator + message
 }
 
-func readMetadata(r *jsonwire.Reader) map[string]string {
-	var metadata map[string]string
+func readMetadata(r *jsonwire.Reader) map[string]Plain {
+	var metadata map[string]Plain
 	m := r.Map()
 	for m.Next() {
-		var v string
-		r.Plain(&v)
+		v := Plain(r.Raw())
 		if k, ok := m.Key(); ok {
 			if metadata == nil {
-				metadata = make(map[string]string)
+				metadata = make(map[string]Plain)
 			}
 			metadata[k] = v
 		}

@@ -102,9 +102,9 @@ func TestTaskErrorForm(t *testing.T) {
 		{nil, `null`},
 		{&TaskError{}, `{"message":"","code":""}`},
 		{
-			&TaskError{Message: "a<b", Code: CodeFailed, Cause: "*fs.PathError: open x: gone", Metadata: map[string]string{"b": "2", "a": "1"}},
+			&TaskError{Message: "a<b", Code: CodeFailed, Cause: "*fs.PathError: open x: gone", Metadata: map[string]Plain{"b": `"2"`, "a": "1"}},
 			`{"message":"a\u003cb","code":"error.taskqueue.failed","cause":{"type":"*fs.PathError","message":"open x: gone"},` +
-				`"metadata":{"a":"1","b":"2"}}`,
+				`"metadata":{"a":1,"b":"2"}}`,
 		},
 		{&TaskError{Message: "m", Cause: "gone"}, `{"message":"m","code":"","cause":{"message":"gone"}}`},
 		{&TaskError{Message: "m", Cause: ": gone"}, `{"message":"m","code":"","cause":{"message":": gone"}}`},
@@ -125,7 +125,7 @@ func TestTaskErrorForm(t *testing.T) {
 	var read TaskError
 	err := read.UnmarshalJSON([]byte(`{"message":"m","code":"c","metadata":{"attempt":1,"ok":true,"none":null,"list":[1, 2]},"cause":null}`))
 	want := TaskError{
-		Message: "m", Code: "c", Metadata: map[string]string{"attempt": "1", "ok": "true", "none": "null", "list": "[1, 2]"},
+		Message: "m", Code: "c", Metadata: map[string]Plain{"attempt": "1", "ok": "true", "none": "null", "list": "[1, 2]"},
 	}
 	if diff := cmp.Diff(want, read); err != nil || diff != "" {
 		t.Errorf("%v, (-want +got)\n%s", err, diff)

@@ -2,6 +2,7 @@
 package sensitive
 
 import (
+	"strconv"
 	"time"
 
 	"github.com/tqgen/tqgen/golden/accept/sensitive/vault"
@@ -49,6 +50,37 @@ type Code struct {
 	Length int `json:"length"`
 	//tqgen:sensitive
 	Digits string `json:"digits"`
+	//tqgen:sensitive
+	Pin Pin `json:"pin"`
+}
+
+// Pin says what it is when it refuses to be written, or read.
+type Pin struct{ digits string }
+
+// NewPin makes a pin of any text; one that is no number has no JSON form.
+func NewPin(digits string) Pin { return Pin{digits} }
+
+// MarshalJSON is the pin's digits.
+func (p Pin) MarshalJSON() ([]byte, error) {
+	if _, err := strconv.ParseUint("0"+p.digits, 10, 64); err != nil {
+		return nil, err
+	}
+
+	return strconv.AppendQuote(nil, p.digits), nil
+}
+
+// UnmarshalJSON reads the pin's digits.
+func (p *Pin) UnmarshalJSON(src []byte) error {
+	text, err := strconv.Unquote(string(src))
+	if err != nil {
+		return err
+	}
+	if _, err := strconv.ParseUint("0"+text, 10, 64); err != nil {
+		return err
+	}
+	p.digits = text
+
+	return nil
 }
 
 // Contact is embedded.

@@ -2,8 +2,10 @@ package sensitive_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -124,5 +126,23 @@ func TestNothingSensitiveIsInErrors(t *testing.T) {
 		if err == nil || strings.Contains(err.Error(), secret) {
 			t.Errorf("%s: error is %v", document, err)
 		}
+	}
+}
+
+// What cannot be written, or read, is refused without being shown.
+func TestErrorsShowNothing(t *testing.T) {
+	t.Parallel()
+	o := order()
+	o.Card.Code.Pin = sensitive.NewPin("x" + secret)
+	_, err := orderqueue.AppendJSON(nil, &o)
+	if err == nil || strings.Contains(err.Error(), secret) {
+		t.Errorf("writing: %v", err)
+	}
+	if !errors.Is(err, strconv.ErrSyntax) {
+		t.Errorf("writing: %v does not match the cause", err)
+	}
+	_, err = orderqueue.ParseJSON([]byte(`{"card":{"code":{"pin":"x` + secret + `"}}}`))
+	if err == nil || strings.Contains(err.Error(), secret) {
+		t.Errorf("reading: %v", err)
 	}
 }
