@@ -26,19 +26,21 @@ func decodeLarge(r *jsonwire.Reader, p *payload.Large)
 func shared[T any](size string, v *T, dec func(r *jsonwire.Reader, p *T)) []measure.Row {
 	doc := mustMarshal(v)
 
-	return []measure.Row{decode(size, "tqgen shared", true, func(n int) error {
-		p := new(T)
-		for range n {
-			var zero T
-			*p = zero
-			r := jsonwire.NewReader(doc)
-			r.ShareText()
-			dec(&r, p)
-			if err := r.Finish(); err != nil {
-				return err
-			}
-		}
+	return []measure.Row{decode(size, "tqgen shared", true, func(n int) error { return sharedLoop(doc, dec, n) })}
+}
 
-		return nil
-	})}
+func sharedLoop[T any](doc []byte, dec func(r *jsonwire.Reader, p *T), n int) error {
+	p := new(T)
+	for range n {
+		var zero T
+		*p = zero
+		r := jsonwire.NewReader(doc)
+		r.ShareText()
+		dec(&r, p)
+		if err := r.Finish(); err != nil {
+			return err
+		}
+	}
+
+	return nil
 }
