@@ -190,9 +190,9 @@ func reflective[T any](size string, v *T) []measure.Row {
 
 			return nil
 		}),
-		encode(size, "goccy NoEscape", true, func(n int) error {
+		encode(size, "goccy MarshalOf", true, func(n int) error {
 			for range n {
-				if _, err := gojson.MarshalNoEscape(v); err != nil {
+				if _, err := gojson.MarshalOf(*v); err != nil {
 					return err
 				}
 			}
@@ -223,12 +223,10 @@ func reflective[T any](size string, v *T) []measure.Row {
 
 			return nil
 		}),
-		decode(size, "goccy NoEscape", true, func(n int) error {
-			p := new(T)
+		decode(size, "goccy UnmarshalOf", true, func(n int) error {
 			for range n {
-				var zero T
-				*p = zero
-				if err := gojson.UnmarshalNoEscape(doc, p); err != nil {
+				var v T
+				if err := gojson.UnmarshalOf(doc, &v); err != nil {
 					return err
 				}
 			}

@@ -205,7 +205,6 @@ func cpuOnce(n int, do func() error) (measure.Sample, error) {
 func expiry(time.Duration) (measure.Sample, error) {
 	const many, lease = 100_000, 400 * time.Millisecond
 
-	start := time.Now()
 	q, err := smallqueue.New(smallqueue.Options{Capacity: many, Lease: lease})
 	if err != nil {
 		return measure.Sample{}, err
@@ -218,7 +217,7 @@ func expiry(time.Duration) (measure.Sample, error) {
 	}
 	runtime.GC()
 	leases := make([]smallqueue.Lease, many)
-	start = time.Now()
+	start := time.Now()
 	if n, err := q.LeaseBatch(context.Background(), leases); n != many {
 		return measure.Sample{}, fmt.Errorf("leased %d: %w", n, err)
 	}

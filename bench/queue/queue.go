@@ -181,7 +181,7 @@ func (c channel) enqueue(context.Context) error {
 func (c channel) handle(context.Context) error {
 	e := <-c.tasks
 	if e.attempt != 1 {
-		return fmt.Errorf("attempt %d", e.attempt)
+		return fmt.Errorf("task %d, attempt %d, of %v", e.sequence, e.attempt, e.enqueued)
 	}
 
 	return nil
@@ -207,7 +207,7 @@ func (c selected) handle(ctx context.Context) error {
 	select {
 	case e := <-c.tasks:
 		if e.attempt != 1 {
-			return fmt.Errorf("attempt %d", e.attempt)
+			return fmt.Errorf("task %d, attempt %d, of %v", e.sequence, e.attempt, e.enqueued)
 		}
 
 		return nil

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+
 	"github.com/google/go-cmp/cmp"
 )
 
