@@ -88,7 +88,7 @@ storm: ## random scripts and schedules of the queue (SEEDS), random documents of
 	$(GO) test ./runtime/jsonwire -count=1 -timeout=30m -rounds=$(ROUNDS)
 
 .PHONY: bench
-bench: ## measure tqgen beside its peers and write the tables of bench/README.md (half an hour)
+bench: ## measure tqgen beside its peers and write the tables of bench/README.md (a quarter of an hour)
 	cd bench && $(GO) run ./cmd/bench -readme README.md
 
 .PHONY: bench-ratios

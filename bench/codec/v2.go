@@ -20,7 +20,7 @@ func v2[T any](size string, v *T, doc []byte) []measure.Row {
 		name string
 		o    json.Options
 	}{
-		{"json/v2", json.JoinOptions(json.FormatNilSliceAsNull(true))},
+		{"json/v2", json.JoinOptions(json.FormatNilSliceAsNull(true), jsonv1.FormatDurationAsNano(true))},
 		{"json/v2 as v1", jsonv1.DefaultOptionsV1()},
 	} {
 		rows = append(
