@@ -55,8 +55,8 @@ func run(args []string, stdout, stderr io.Writer) error {
 	fs.SetOutput(stderr)
 	fs.BoolVar(&c.ratios, "ratios", false, "measure what the goals need and print a line for each of them")
 	fs.StringVar(&c.readme, "readme", "", "`file` whose marked block is to be rewritten")
-	fs.IntVar(&c.processes, "processes", 0, "how many processes measure (11, with -ratios 9)")
-	fs.DurationVar(&c.budget, "budget", 0, "time for a row in one process (200ms, with -ratios 100ms)")
+	fs.IntVar(&c.processes, "processes", 0, "how many processes measure (9)")
+	fs.DurationVar(&c.budget, "budget", 0, "time for a row in one process (150ms, with -ratios 100ms)")
 	match := fs.String("run", "", "measure rows that match a `regexp`, and print them")
 	fs.StringVar(&c.dir, "dir", ".", "`directory` of the module bench")
 	worker := fs.Uint64("worker", 0, "measure in this process, in the order of this `seed`")
@@ -70,10 +70,10 @@ func run(args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	if c.processes == 0 {
-		c.processes = pick(c.ratios, 9, 11)
+		c.processes = 9
 	}
 	if c.budget == 0 {
-		c.budget = pick(c.ratios, 100*time.Millisecond, 200*time.Millisecond)
+		c.budget = pick(c.ratios, 100*time.Millisecond, 150*time.Millisecond)
 	}
 
 	switch {
