@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -524,3 +525,22 @@ func TestErrorTexts(t *testing.T) {
 }
 
 func second(_ []byte, err error) error { return err }
+
+// TestStringMapSizes holds that maps that are sorted on the stack are written
+// as the larger ones are.
+func TestStringMapSizes(t *testing.T) {
+	t.Parallel()
+	for n := range 3 * few {
+		m := map[string]string{}
+		for i := range n {
+			m[strconv.Itoa(i*7919%101)+"<"] = strconv.Itoa(i)
+		}
+		want, err := json.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := AppendStringMap(nil, m); string(got) != string(want) {
+			t.Errorf("%d members: %s, want %s", n, got, want)
+		}
+	}
+}
