@@ -41,6 +41,8 @@ type Elem struct {
 	Func   string // function for it, "" where it is written in place
 	Quoted bool   // ,string: the scalar stands within a JSON string
 
+	MethodFrom string // JSONMarshaler, TextMarshaler: embedded field the method is promoted from, "" if it is the type's own
+
 	CanFail   bool // appending: the function or expression returns an error
 	Recursive bool // appending: Func takes the depth, since it can reach itself
 
