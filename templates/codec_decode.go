@@ -52,7 +52,7 @@ func emitTable(f *file, fn *model.Func) {
 		d[jen.Id("Keys")] = names(fields, func(m *model.Field) string {
 			promoted = promoted || m.Path != m.Name
 
-			return key(m)
+			return `"` + m.Name + `":`
 		})
 		if promoted {
 			d[jen.Id("Paths")] = names(fields, func(m *model.Field) string { return m.Path })
@@ -120,7 +120,7 @@ func decodeStruct(g *jen.Group, fn *model.Func) {
 }
 
 // decodeMembers prints the choice between members, of which the first is
-// number from of its struct. Members that come in order go from case to case.
+// number from of its struct.
 func decodeMembers(g *jen.Group, fields []model.Field, from int) {
 	if len(fields) == 0 {
 		return
@@ -131,16 +131,9 @@ func decodeMembers(g *jen.Group, fields []model.Field, from int) {
 			f := &fields[i]
 			g.Case(jen.Id(strconv.Itoa(from + i))).Id("// " + f.Name) // Comment takes "/*" for its own
 			decodeField(g, f)
-			if i+1 < len(fields) {
-				g.If(jen.Id("!o.Follows").Call(jen.Id(literal(key(&fields[i+1]))))).Block(jen.Break())
-				g.Fallthrough()
-			}
 		}
 	})
 }
-
-// key is a member's name as it stands in a document, with its colon.
-func key(f *model.Field) string { return `"` + f.Name + `":` }
 
 // decodeField prints the reading of one member.
 func decodeField(g *jen.Group, f *model.Field) {

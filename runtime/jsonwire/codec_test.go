@@ -54,22 +54,10 @@ func decodeScalars(r *Reader, p *scalars) {
 		switch o.Field {
 		case 0:
 			r.String(&p.S)
-			if !o.Follows(`"b":`) {
-				break
-			}
-			fallthrough
 		case 1:
 			r.Bool(&p.B)
-			if !o.Follows(`"i":`) {
-				break
-			}
-			fallthrough
 		case 2:
 			r.Int(&p.I)
-			if !o.Follows(`"i8":`) {
-				break
-			}
-			fallthrough
 		case 3:
 			r.Int8(&p.I8)
 		case 4:
@@ -522,10 +510,6 @@ func decodeZone(r *Reader, p *zone) {
 		switch o.Field {
 		case 0:
 			r.String(&p.ID)
-			if !o.Follows(`"rank":`) {
-				break
-			}
-			fallthrough
 		case 1:
 			r.Int8(&p.Rank)
 		}
@@ -547,16 +531,8 @@ func decodeOuter(r *Reader, p *outer) {
 			r.String(&p.ID)
 		case 1:
 			r.Uint8(&p.Kind)
-			if !o.Follows(`"zone":`) {
-				break
-			}
-			fallthrough
 		case 2:
 			decodeZone(r, &p.Zone)
-			if !o.Follows(`"note":`) {
-				break
-			}
-			fallthrough
 		case 3:
 			if p.Extra == nil {
 				p.Extra = new(Extra)

@@ -45,8 +45,7 @@
 // value; null leaves the destination as it is except where the Go value can be
 // nil, for which Null is asked first. What Object, Map and Array return is
 // declared before the loop: a variable of the loop's own would be copied for
-// every turn. Where members come in order, Follows takes a decoder from one case
-// to the next without another turn.
+// every turn.
 //
 //	var peerFields = jsonwire.Fields{Keys: []string{`"id":`, `"weight":`, `"parent":`, `"cfg":`, `"tags":`}}
 //
@@ -56,10 +55,6 @@
 //			switch o.Field {
 //			case 0: // id
 //				r.String(&p.ID)
-//				if !o.Follows(`"weight":`) {
-//					break
-//				}
-//				fallthrough
 //			case 1: // weight
 //				r.Float64(&p.Weight)
 //			case 2: // parent

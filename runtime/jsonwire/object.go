@@ -68,15 +68,7 @@ func (r *Reader) enter(bracket byte, want string) place {
 func (o *Object) Next() bool {
 	r := o.r
 	i := r.pos
-	switch {
-	case r.trouble != 0 || i >= len(r.src):
-	case r.src[i] == '}' && o.at.sep == ',':
-		o.at.sep = closed
-		r.pos++
-		r.depth--
-
-		return false
-	case uint16(r.src[i]) == o.at.sep && o.Field+1 < len(o.fields.Keys):
+	if r.trouble == 0 && i < len(r.src) && uint16(r.src[i]) == o.at.sep && o.Field+1 < len(o.fields.Keys) {
 		key := o.fields.Keys[o.Field+1]
 		if end := i + 1 + len(key); end < len(r.src) && string(r.src[i+1:end]) == key {
 			r.pos = end
@@ -88,22 +80,6 @@ func (o *Object) Next() bool {
 	}
 
 	return o.search()
-}
-
-// Follows moves to the next member if that is the one after Field, which the
-// caller names: Next and the choice of a case are saved where members come in
-// order. If it reports false, nothing has happened and Next goes on.
-func (o *Object) Follows(key string) bool {
-	r := o.r
-	i := r.pos + 1
-	end := i + len(key)
-	if end >= len(r.src) || r.trouble != 0 || r.src[i-1] != ',' || string(r.src[i:end]) != key {
-		return false
-	}
-	r.pos = end
-	o.Field++
-
-	return true
 }
 
 // Ended reports whether there was an object and all of it has been read.
