@@ -21,7 +21,7 @@ func (c *codecPlanner) keep(f *field) []model.Test {
 		case len(tests) == 0 || test.Kind == model.NotNilIsZero: // which says more than NotNil
 			tests = []model.Test{test}
 		case tests[0] != test:
-			tests = append(tests, test)
+			tests = []model.Test{joinable(tests[0], t), test}
 		}
 	}
 
@@ -35,7 +35,11 @@ func notEmpty(t types.Type) (test model.Test, ok bool) {
 		return model.Test{Kind: model.Never}, u.Len() == 0
 	case *types.Slice, *types.Map:
 		return model.Test{Kind: model.HasLength}, true
-	case *types.Basic, *types.Pointer:
+	case *types.Basic:
+		hasEmpty := u.Info()&types.IsComplex == 0 && u.Kind() != types.UnsafePointer
+
+		return notZeroScalar(t), hasEmpty
+	case *types.Pointer:
 		return notZeroScalar(t), true
 	default:
 		return model.Test{}, false
@@ -92,6 +96,16 @@ func (c *codecPlanner) notZeroValue(t types.Type) model.Test {
 	return model.Test{Kind: model.NotZeroFunc, Func: c.zeroFunc(t)}
 }
 
+// joinable is a test of a t that can stand beside others: Go does not join a
+// bool type of another name with them.
+func joinable(test model.Test, t types.Type) model.Test {
+	if _, plain := types.Unalias(t).(*types.Basic); test.Kind == model.IsTrue && !plain {
+		test.Type = types.Typ[types.Bool].Name()
+	}
+
+	return test
+}
+
 // zeroFunc gives the function that tells whether a t is zero, and plans it when
 // it is asked for first.
 func (c *codecPlanner) zeroFunc(t types.Type) string {
@@ -132,7 +146,7 @@ func (c *codecPlanner) zeroParts(s *types.Struct) []model.Part {
 			return nil
 		default:
 			if test := c.notZeroValue(v.Type()); test.Kind != model.Never {
-				parts = append(parts, model.Part{Selector: v.Name(), Test: test})
+				parts = append(parts, model.Part{Selector: v.Name(), Test: joinable(test, v.Type())})
 			}
 		}
 	}
