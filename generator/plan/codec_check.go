@@ -53,11 +53,11 @@ func hasForm(t types.Type) bool {
 
 // hasPlainForm reports and refuses a t whose only JSON form is that of methods
 // which do not count where it stands.
-func (c *codecPlanner) hasPlainForm(t types.Type, where string) bool {
+func (c *codecPlanner) hasPlainForm(t types.Type, where, help string) bool {
 	if hasForm(t) {
 		return true
 	}
-	c.refuse("TQ201", ": %s has no JSON form %s", c.plainName(t), where).Helpf(methodsHelp)
+	c.refuse("TQ201", ": %s has no JSON form %s", c.plainName(t), where).Helpf("%s", help)
 
 	return false
 }

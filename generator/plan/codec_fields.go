@@ -187,7 +187,8 @@ func newField(v *types.Var, tag string) field {
 		f.badName, f.name = name, v.Name()
 	}
 	if basic, ok := f.typ.Underlying().(*types.Basic); ok {
-		f.quoted = hasOption(options, "string") && basic.Info()&(types.IsBoolean|types.IsNumeric|types.IsString) != 0
+		const kinds = types.IsBoolean | types.IsInteger | types.IsFloat | types.IsString
+		f.quoted = hasOption(options, "string") && basic.Info()&kinds != 0
 	}
 
 	return f

@@ -63,7 +63,7 @@ var house = []room{
 	{path: "runtime/tqtest", own: runtimes, other: []string{gocmp}},
 
 	{path: "examples/...", own: append([]string{"examples/..."}, runtimes...)},
-	{path: "golden"}, // tests only, as here
+	{path: "golden"},          // tests only, as here
 	{path: "golden/typefuzz"}, // tests only
 	{
 		path: "golden/internal/...", own: append([]string{"runtime/tqtest", "golden/internal/jsonmethods"}, runtimes...),

@@ -214,7 +214,6 @@ func (d *documents) name(name string) {
 }
 
 var (
-	unmarshaler     = reflect.TypeFor[json.Unmarshaler]()
 	textUnmarshaler = reflect.TypeFor[interface{ UnmarshalText([]byte) error }]()
 )
 

@@ -5,9 +5,12 @@ import (
 	"errors"
 	"math"
 	"reflect"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/tqgen/tqgen/golden/accept/conformance"
 	"github.com/tqgen/tqgen/golden/accept/conformance/taskqueue"
@@ -145,7 +148,7 @@ func TestConformance06Quoted(t *testing.T) {
 	writes(t, task{}, `"Pointer":null,"StringPtr":null`)
 	for _, member := range []string{
 		"Bool", "Int", "Uint", "Float", "String", "Pointer", "StringPtr", "Twice", "Slice", "Struct", "Own", "OwnPtr", "Even",
-		"Decimal",
+		"Decimal", "Complex",
 	} {
 		reads(t, "quoted", each(`{"`+member+`":@}`, "null", "1", "true", `""`, `"1"`, `"true"`, `"false"`, `"null"`, `"nul"`,
 			`"n"`, `"nullx"`, `" null"`, `"tru"`, `"-1"`, `"128"`, `"1.0"`, `" 1"`, `"1 "`, `"1x"`, `"x"`, `"\"x\""`, `"\"x"`,
@@ -383,6 +386,76 @@ func TestConformance23EveryFieldAlike(t *testing.T) {
 		name := typ.Field(i).Name
 		for _, n := range []string{name, strings.ToLower(name), `\u0046` + name[1:]} {
 			reads(t, "wide", each(`{"`+n+`":@}`, "1", `"x"`, "null", "[1]", "{}", "true")...)
+		}
+	}
+}
+
+// hostile documents of about n bytes, one for each thing that could cost more
+// than its length.
+func hostile(n int) map[string]string {
+	rep := func(s string) string { return strings.Repeat(s, n/len(s)) }
+	var entries strings.Builder
+	for i := 0; entries.Len() < n; i++ {
+		entries.WriteString(`"` + strconv.Itoa(i) + `":0,`)
+	}
+
+	return map[string]string{
+		"depth":             rep(`{"node":`),
+		"unknown depth":     `{"x":` + rep("["),
+		"escapes":           `{"<text>":{"S":"` + rep(`\u00e9`) + `"}}`,
+		"surrogates":        `{"keep":{"String":"` + rep(`\ud800`) + `"}}`,
+		"open string":       `{"<text>":{"S":"` + rep(`\"`),
+		"digits":            `{"numbers":{"I64":` + rep("9") + `,"F64":` + rep("1") + `}}`,
+		"fraction":          `{"floats":{"F64":0.` + rep("3") + `}}`,
+		"exponent":          `{"floats":{"F64":1e` + rep("9") + `}}`,
+		"zeros":             `{"quoted":{"Int":"` + rep("0") + `","Decimal":"` + rep("0") + `"}}`,
+		"duplicates":        "{" + rep(`"floats":{"F64":1},`) + `"a":1}`,
+		"unknown names":     "{" + rep(`"q":1,`) + `"q":1}`,
+		"one long name":     `{"` + rep("k") + `":1}`,
+		"folded names":      `{"folded":{` + rep(`"K\u0130ſſ":1,`) + `"q":1}}`,
+		"map":               `{"keys":{"Strings":{` + entries.String() + `"a":0}}}`,
+		"one key":           `{"keys":{"Ints":{` + rep(`"1":"",`) + `"2":""}}}`,
+		"mismatches":        `{"parts":{"Ints":[` + rep(`"",`) + `0]}}`,
+		"array surplus":     `{"parts":{"Array":[` + rep("0,") + `0]}}`,
+		"slices of nothing": `{"parts":{"Slice":[` + rep("{},") + `{}]}}`,
+		"base64":            `{"empty":{"Bytes":"` + rep(`AA\n`) + `"}}`,
+		"space":             rep(" ") + "{}",
+		"raw":               `{"keep":{"Raw":[` + rep("1 ,") + `1]}}`,
+	}
+}
+
+// Time and memory grow with the length of a document and no faster.
+func TestConformance24HostileIsLinear(t *testing.T) { //nolint:paralleltest // it measures
+	const short, times = 1 << 16, 64
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+	small, large := hostile(short), hostile(short*times)
+	for name, document := range large {
+		took := func(document string) (least time.Duration) {
+			for range 3 {
+				start := time.Now()
+				_, _ = taskqueue.ParseJSON([]byte(document))
+				if d := time.Since(start); least == 0 || d < least {
+					least = d
+				}
+			}
+
+			return least
+		}
+		// Quadratic growth would be times*times. Others use the machine too.
+		if a, b := took(small[name]), took(document); b > 8*times*a+50*time.Millisecond {
+			t.Errorf("%s: %v for %d bytes, %v for %d", name, a, len(small[name]), b, len(document))
+		}
+
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, _ = taskqueue.ParseJSON([]byte(document))
+		runtime.ReadMemStats(&after)
+		// The worst are empty elements: three bytes make a struct of 32, and a
+		// growing slice is copied.
+		if n := after.TotalAlloc - before.TotalAlloc; n > 100*uint64(len(document)) {
+			t.Errorf("%s: %d bytes allocated for %d", name, n, len(document))
 		}
 	}
 }

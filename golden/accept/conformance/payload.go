@@ -200,6 +200,7 @@ type Quoted struct {
 	OwnPtr    *Number  `json:",string"`
 	Even      Even     `json:",string"`
 	Decimal   *float64 `json:",string"`
+	Complex   Complex  `json:",string"`
 }
 
 // Number is an integer with methods.
@@ -313,7 +314,7 @@ type Deep struct {
 // Twice is embedded twice.
 type Twice struct{ T int }
 
-type hidden struct{ H, h int }
+type hidden struct{ H int }
 
 // Tagged has a name of its own.
 type Tagged struct{ X int }
