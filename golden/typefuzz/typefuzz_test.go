@@ -49,7 +49,7 @@ func TestRandomTypes(t *testing.T) {
 	for at := *first; at < *first+*count && !t.Failed(); at += *batch {
 		var types []typegen.Type
 		for n := at; n < min(at+*batch, *first+*count); n++ {
-			types = append(types, typegen.New(*seed, n))
+			types = append(types, typegen.New(module, *seed, n))
 		}
 		total.run(t, types)
 	}
@@ -90,7 +90,8 @@ func (r *report) run(t *testing.T, types []typegen.Type) {
 	}
 	goMod(t, dir)
 	for _, typ := range types {
-		testmodule.Write(t, dir, txtar.File{Name: typ.Name + "/payload.go", Data: []byte(typ.Source)})
+		testmodule.Write(t, dir, txtar.File{Name: typ.Name + "/payload.go", Data: []byte(typ.Source)},
+			txtar.File{Name: typ.Name + "/other/other.go", Data: []byte(typ.Other)})
 	}
 	types, files := r.generate(t, dir, types)
 	for name, body := range files {
@@ -252,7 +253,7 @@ func sources(types []typegen.Type, out, pattern string) string {
 			}
 			shown = append(shown, m[1])
 			fmt.Fprintf(&b, "\n--- go test ./golden/typefuzz -seed=%d -first=%s -types=1 -values=%d\n%s", *seed,
-				typ.Name[1:], *values, typ.Source)
+				typ.Name[1:], *values, typ.Source+"\n--- other\n"+typ.Other)
 		}
 	}
 

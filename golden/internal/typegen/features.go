@@ -99,6 +99,8 @@ var Features = []Feature{
 	{23, "one member"},
 	{0, "generic struct"},
 	{0, "alias"},
+	{0, "type of another package"},
+	{9, "embedded struct of another package"},
 	{0, "struct without a name"},
 	{0, "bool"},
 	{0, "codec in the payload's package"},

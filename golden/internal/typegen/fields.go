@@ -113,6 +113,12 @@ func (g *generator) embed(i int, used map[string]bool) {
 }
 
 func (g *generator) embedded(i int) (name, source string) {
+	if g.other != nil && g.chance(8) {
+		g.hit("embedded struct of another package")
+		name = pick(g, "Task", "S0", "S1")
+
+		return name, pick(g, "", "", "*") + "other." + name
+	}
 	switch n := g.r.IntN(20); {
 	case n < 8 && i+1 < g.nS:
 		g.hit("embedded struct")
@@ -187,6 +193,9 @@ func (g *generator) tag(e expr) (tag, member string) {
 	}
 	options := pick(g, "", "", "", ",omitempty", ",omitzero", ",string", ",omitempty,omitzero", ",string,omitzero",
 		",omitempty,string", ",", ", string", ",OMITEMPTY,other", ",omitzero,omitempty,string")
+	if strings.Contains(e.source, "other.") && g.chance(80) { // most cannot be compared from here
+		options = strings.ReplaceAll(options, ",omitzero", "")
+	}
 	g.options(e, options)
 	if member == "" && options == "" {
 		return "", ""

@@ -13,19 +13,31 @@ import (
 type Type struct {
 	Name   string // of the package, "p12"
 	Source string
-	Inside bool // the output is part of the package itself
+	Other  string // source of the package "other" below, which it imports
+	Inside bool   // the output is part of the package itself
 	Hits   map[string]bool
 }
 
-// New makes the nth type of a seed. The same seed gives the same types.
-func New(seed uint64, n int) Type {
-	g := &generator{
-		r:    rand.New(rand.NewPCG(seed, uint64(n))),
-		hits: map[string]bool{},
-		tagN: map[string]int{},
+// New makes the nth type of a seed, in a package below the path module. The
+// same seed gives the same types.
+func New(module string, seed uint64, n int) Type {
+	r := rand.New(rand.NewPCG(seed, uint64(n)))
+	other := newGenerator(r)
+	other.payload("other", "")
+	g := newGenerator(r)
+	g.other = other
+	g.inside = g.chance(30)
+	name := "p" + strconv.Itoa(n)
+	g.payload(name, module+"/"+name+"/other")
+	if g.inside {
+		g.hit("codec in the payload's package")
 	}
 
-	return g.payload("p" + strconv.Itoa(n))
+	return Type{Name: name, Source: g.out.String(), Other: other.out.String(), Inside: g.inside, Hits: g.hits}
+}
+
+func newGenerator(r *rand.Rand) *generator {
+	return &generator{r: r, hits: map[string]bool{}, tagN: map[string]int{}}
 }
 
 // expr is a type as a field has it.
@@ -66,7 +78,8 @@ type generator struct {
 	nU    int // unexported structs u0 to u(nU-1)
 	alias bool
 
-	inside bool // the output is part of the package
+	inside bool       // the output is part of the package
+	other  *generator // of the package that is imported, nil in that itself
 }
 
 var known = func() map[string]bool {
@@ -105,6 +118,7 @@ import (
 	"time"
 
 	"github.com/tqgen/tqgen/golden/internal/jsonmethods"
+	%s
 )
 
 var (
@@ -113,7 +127,7 @@ var (
 	_ netip.Addr
 	_ url.URL
 	_ time.Time
-	_ = fmt.Sprint
+%s	_ = fmt.Sprint
 	_ = jsonmethods.Read
 )
 
@@ -121,11 +135,14 @@ var (
 
 // payload declares everything. A struct holds by value only structs declared
 // after it, so that none contains itself.
-func (g *generator) payload(name string) Type {
-	g.inside = g.chance(30)
+func (g *generator) payload(name, imported string) {
 	g.nS, g.nU = 2+g.r.IntN(6), 2+g.r.IntN(2)
 	g.alias = g.chance(40)
-	g.printf(header, name)
+	use := ""
+	if imported != "" {
+		imported, use = strconv.Quote(imported), "\t_ other.Task\n"
+	}
+	g.printf(header, name, imported, use)
 	for i := range 2 + g.r.IntN(6) {
 		g.declare("N" + strconv.Itoa(i))
 	}
@@ -135,19 +152,17 @@ func (g *generator) payload(name string) Type {
 		g.printf("type Alias = %s\n\n", e.source)
 	}
 	g.printf("type Box[A any] struct {\n\tV A\n\tMore []A `json:\",omitempty\"`\n\tNext *Box[A]\n}\n\n")
-	if g.inside {
-		g.hit("codec in the payload's package")
-	}
-
-	return Type{Name: name, Source: g.out.String(), Inside: g.inside, Hits: g.hits}
 }
 
 func (g *generator) structs() {
-	directive := "//tqgen:queue"
-	if g.inside {
-		directive += " out=."
+	g.printf("// Task is random.\n")
+	if g.other != nil {
+		directive := "//tqgen:queue"
+		if g.inside {
+			directive += " out=."
+		}
+		g.printf("//\n%s\n", directive)
 	}
-	g.printf("// Task is random.\n//\n%s\n", directive)
 	g.structure("Task", -1, "")
 	if g.chance(4) {
 		g.hit("payload with methods")
@@ -195,6 +210,8 @@ func (g *generator) basic() string {
 func (g *generator) typ(i, depth int, direct bool) expr {
 	n := g.r.IntN(100)
 	switch {
+	case g.other != nil && g.chance(7):
+		return g.imported()
 	case depth > 3 || n < 28:
 		return expr{source: g.basic()}
 	case n < 42:
@@ -231,6 +248,20 @@ func (g *generator) typ(i, depth int, direct bool) expr {
 
 		return expr{fmt.Sprintf("struct { A %s; B %s `json:\"b,omitempty\"` }", a.source, b.source), structure, ""}
 	}
+}
+
+// imported is a type of the other package.
+func (g *generator) imported() expr {
+	g.hit("type of another package")
+	for name := range g.other.hits {
+		g.hits[name] = true
+	}
+	if g.chance(40) {
+		t := pick(g, g.other.named...)
+		return expr{"other." + t.name, t.class, ""}
+	}
+
+	return expr{source: "other." + pick(g, "Task", "S0", "S1"), class: structure}
 }
 
 func (g *generator) structType(i int, direct bool) expr {
@@ -324,6 +355,12 @@ func (g *generator) key() string {
 	case 3:
 		g.hit("unsigned key")
 		return pick(g, unsigned...)
+	}
+	if g.other != nil && g.chance(20) {
+		if t := pick(g, g.other.named...); t.key {
+			g.hit(t.keyLabel)
+			return "other." + t.name
+		}
 	}
 	for range 8 {
 		if t := pick(g, g.named...); t.key {
