@@ -76,13 +76,9 @@ func (c *codecPlanner) notZero(t types.Type) model.Test {
 
 // notZeroValue is the test that t differs from its zero value.
 func (c *codecPlanner) notZeroValue(t types.Type) model.Test {
-	switch u := t.Underlying().(type) {
-	case *types.Array:
-		if u.Len() == 0 {
-			return model.Test{Kind: model.Never}
-		}
-	case *types.Struct:
-		if u.NumFields() == 0 {
+	switch t.Underlying().(type) {
+	case *types.Array, *types.Struct:
+		if alwaysZero(t) {
 			return model.Test{Kind: model.Never}
 		}
 	default:
@@ -104,6 +100,24 @@ func joinable(test model.Test, t types.Type) model.Test {
 	}
 
 	return test
+}
+
+// alwaysZero reports whether a t has nothing in it that could differ.
+func alwaysZero(t types.Type) bool {
+	switch u := t.Underlying().(type) {
+	case *types.Array:
+		return u.Len() == 0 || alwaysZero(u.Elem())
+	case *types.Struct:
+		for v := range u.Fields() {
+			if v.Name() != "_" && !alwaysZero(v.Type()) {
+				return false
+			}
+		}
+
+		return true
+	default:
+		return false
+	}
 }
 
 // zeroFunc gives the function that tells whether a t is zero, and plans it when

@@ -132,6 +132,8 @@ type Omit struct {
 	EvenOrNone Even           `json:",omitempty,omitzero"`
 	Switch     Switch         `json:",omitempty,omitzero"`
 	Switches   Switches       `json:",omitzero"`
+	Nothing    [1][0][]int    `json:",omitzero"`
+	NoParts    NoParts        `json:",omitzero"`
 	Uneven     [2][]int       `json:",omitzero"`
 }
 
@@ -171,6 +173,9 @@ type Switch bool
 
 // IsZero is never true.
 func (Switch) IsZero() bool { return false }
+
+// NoParts is always zero, and cannot be compared.
+type NoParts struct{ A, B [0][]int }
 
 // Switches cannot be compared with ==.
 type Switches struct {
