@@ -28,7 +28,18 @@ type Task struct {
 	Wide    Wide    `json:"wide"`
 	Panic   Panic   `json:"panic"`
 	Keep    Keep    `json:"keep"`
+	left
+	right
 }
+
+// left and right embed Shared, which no selector reaches from another package.
+type (
+	left  struct{ Shared }
+	right struct{ Shared }
+)
+
+// Shared is embedded twice at one depth.
+type Shared struct{ Z int }
 
 // Text is line 1.
 type Text struct {
