@@ -21,6 +21,8 @@ FOR ?= 10s
 FUZZTIME ?= 20s
 SEEDS ?= 10000
 ROUNDS ?= 10000
+TYPES ?= 300
+TYPESEED ?= 1
 
 tool = $$($(GO) -C internal/tools tool -n $(1))
 
@@ -37,7 +39,7 @@ build: ## compile everything, and the command into bin/
 test: build lint check unit race ## everything that needs Go and its modules alone
 
 .PHONY: verify
-verify: fuzz storm mutate ## longer: fuzzing, long model and storm runs, mutations
+verify: fuzz storm types mutate ## longer: fuzzing, long model and storm runs, random types, mutations
 
 .PHONY: demo
 demo: ## regenerate the example, then run its queue under faults for FOR (10s)
@@ -86,6 +88,10 @@ fuzz: ## run every fuzz target for FUZZTIME (20s)
 storm: ## random scripts and schedules of the queue (SEEDS), random documents of the codec (ROUNDS)
 	$(GO) test ./runtime/tq -count=1 -timeout=30m -tq.seeds=$(SEEDS)
 	$(GO) test ./runtime/jsonwire -count=1 -timeout=30m -rounds=$(ROUNDS)
+
+.PHONY: types
+types: ## codecs of TYPES (300) random payload types, beginning at TYPESEED, against encoding/json
+	$(GO) test ./golden/typefuzz -count=1 -timeout=0 -v -types=$(TYPES) -seed=$(TYPESEED)
 
 .PHONY: bench
 bench: ## measure tqgen beside its peers and write the tables of bench/README.md (a quarter of an hour)

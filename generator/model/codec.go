@@ -131,7 +131,7 @@ type Skipped struct {
 // Test is a condition on a field's value.
 type Test struct {
 	Kind TestKind
-	Type string // NotLiteral: the type, as the output spells it
+	Type string // NotLiteral: the type, as the output spells it; IsTrue: bool, if x is to be made one
 	Func string // NotZeroFunc: the function
 }
 
