@@ -9,8 +9,8 @@ SHELL := bash
 
 GO ?= go
 
-# Nested modules with code of their own; internal/tools only pins tools.
-NESTED := $(patsubst %/go.mod,%,$(shell find . -mindepth 2 -name go.mod -not -path '*/testdata/*' -not -path './internal/tools/*' | sort))
+# Nested modules with code of their own; those called tools only pin tools.
+NESTED := $(patsubst %/go.mod,%,$(shell find . -mindepth 2 -name go.mod -not -path '*/testdata/*' -not -path '*/tools/*' | sort))
 
 # The race detector needs cgo and a C compiler.
 RACE_CC := $(shell [ "$$($(GO) env CGO_ENABLED)" = 1 ] && command -v $$($(GO) env CC) 2>/dev/null)
@@ -21,12 +21,14 @@ FOR ?= 10s
 FUZZTIME ?= 20s
 SEEDS ?= 10000
 ROUNDS ?= 10000
+TYPES ?= 300
+TYPESEED ?= 1
 
 tool = $$($(GO) -C internal/tools tool -n $(1))
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## compile everything, and the command into bin/
@@ -37,7 +39,7 @@ build: ## compile everything, and the command into bin/
 test: build lint check unit race ## everything that needs Go and its modules alone
 
 .PHONY: verify
-verify: fuzz storm mutate ## longer: fuzzing, long model and storm runs, mutations
+verify: fuzz storm types mutate ## longer: fuzzing, long model and storm runs, random types, mutations
 
 .PHONY: demo
 demo: ## regenerate the example, then run its queue under faults for FOR (10s)
@@ -45,8 +47,9 @@ demo: ## regenerate the example, then run its queue under faults for FOR (10s)
 	$(GO) run ./examples/lease/cmd/demo -for $(FOR)
 
 .PHONY: generate
-generate: ## rewrite every generated file of the module
+generate: ## rewrite every file that tqgen generates
 	$(GO) run ./cmd/tqgen ./...
+	$(GO) -C bench tool tqgen ./...
 
 .PHONY: golden
 golden: ## record the golden cases anew, each checked before it is written
@@ -55,6 +58,7 @@ golden: ## record the golden cases anew, each checked before it is written
 .PHONY: check
 check: ## show generated files that are stale, edited or orphaned
 	$(GO) run ./cmd/tqgen check ./...
+	$(GO) -C bench tool tqgen check ./...
 
 .PHONY: lint
 lint: ## gofmt, vet and staticcheck, nested modules included
@@ -84,6 +88,18 @@ fuzz: ## run every fuzz target for FUZZTIME (20s)
 storm: ## random scripts and schedules of the queue (SEEDS), random documents of the codec (ROUNDS)
 	$(GO) test ./runtime/tq -count=1 -timeout=30m -tq.seeds=$(SEEDS)
 	$(GO) test ./runtime/jsonwire -count=1 -timeout=30m -rounds=$(ROUNDS)
+
+.PHONY: types
+types: ## codecs of TYPES (300) random payload types, beginning at TYPESEED, against encoding/json
+	$(GO) test ./golden/typefuzz -count=1 -timeout=0 -v -types=$(TYPES) -seed=$(TYPESEED)
+
+.PHONY: bench
+bench: ## measure tqgen beside its peers and write the tables of bench/README.md (a quarter of an hour)
+	cd bench && $(GO) run ./cmd/bench -readme README.md
+
+.PHONY: bench-ratios
+bench-ratios: ## a line for each speed goal, ok or MISS (five minutes)
+	@cd bench && $(GO) run ./cmd/bench -ratios
 
 .PHONY: mutate
 mutate: ## break each invariant by its patch and show that its test notices

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"go/token"
-	"go/types"
 	"maps"
 	"path"
 	"slices"
@@ -37,7 +36,6 @@ func Explain(ctx context.Context, c Config, name string) (string, error) {
 	}
 	e := explainer{
 		run: r, queue: q, target: r.target(q), functions: map[string]model.Elem{},
-		types: map[string]types.Type{},
 	}
 
 	return e.explain(), nil
@@ -82,7 +80,6 @@ type explainer struct {
 	queue     *model.Queue
 	target    *load.Target
 	functions map[string]model.Elem // of the codec, by name
-	types     map[string]types.Type // that the payload holds, as the codec names them
 	shown     []string              // functions whose fields have been listed
 	out       strings.Builder
 }
@@ -91,7 +88,6 @@ func (e *explainer) explain() string {
 	for _, f := range e.queue.Codec.Appenders {
 		e.functions[f.Name] = f.Elem
 	}
-	e.noteTypes(e.target.Object.Type())
 	e.head()
 	e.policy()
 	e.shape()
@@ -322,9 +318,9 @@ func (e *explainer) form(elem model.Elem, within ...string) string {
 	case model.Pointer:
 		form = strings.TrimSuffix(part(), orNull) + orNull
 	case model.JSONMarshaler:
-		form = e.by("MarshalJSON", elem, form)
+		form = by(elem, form)
 	case model.TextMarshaler:
-		form = e.by("MarshalText", elem, form)
+		form = by(elem, form)
 	}
 	if elem.Quoted {
 		form += " within a string"

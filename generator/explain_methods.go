@@ -1,7 +1,6 @@
 package generator
 
 import (
-	"go/types"
 	"maps"
 	"slices"
 	"strings"
@@ -49,58 +48,12 @@ func marshalers(elem *model.Elem, visit func(name string, kind model.Kind)) {
 	}
 }
 
-// by completes the form of a type that a method encodes with the embedded type
+// by completes the form of a type that a method encodes with the embedded field
 // the method comes from, if it is not the type's own.
-func (e *explainer) by(method string, elem model.Elem, form string) string {
-	if t := e.types[strings.TrimLeft(elem.GoType, "*")]; t != nil {
-		if from := promotedFrom(t, method); from != "" {
-			form += ", promoted from " + from
-		}
+func by(elem model.Elem, form string) string {
+	if elem.MethodFrom != "" {
+		form += ", promoted from " + elem.MethodFrom
 	}
 
 	return form
-}
-
-// promotedFrom is the selector of the embedded field that t has a method from,
-// "" if the method is t's own.
-func promotedFrom(t types.Type, method string) string {
-	object, index, _ := types.LookupFieldOrMethod(t, true, nil, method)
-	if _, ok := object.(*types.Func); !ok || len(index) < 2 {
-		return ""
-	}
-	var names []string
-	for _, i := range index[:len(index)-1] {
-		if p, ok := t.Underlying().(*types.Pointer); ok {
-			t = p.Elem()
-		}
-		f := t.Underlying().(*types.Struct).Field(i)
-		names = append(names, f.Name())
-		t = f.Type()
-	}
-
-	return strings.Join(names, ".")
-}
-
-// maxTypes ends the walk through a generic type that has no end.
-const maxTypes = 1000
-
-// noteTypes notes t and the types it holds by the names the codec has for them.
-func (e *explainer) noteTypes(t types.Type) {
-	t = types.Unalias(t)
-	name := types.TypeString(t, (*types.Package).Name)
-	if _, seen := e.types[name]; seen || len(e.types) > maxTypes {
-		return
-	}
-	e.types[name] = t
-	switch u := t.Underlying().(type) {
-	case *types.Struct:
-		for f := range u.Fields() {
-			e.noteTypes(f.Type())
-		}
-	case *types.Map:
-		e.noteTypes(u.Key())
-		e.noteTypes(u.Elem())
-	case interface{ Elem() types.Type }: // pointer, slice, array
-		e.noteTypes(u.Elem())
-	}
 }

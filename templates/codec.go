@@ -195,6 +195,10 @@ func keeps(t model.Test, x place, holds bool) string {
 
 	switch t.Kind {
 	case model.IsTrue:
+		if t.Type != "" {
+			return not + t.Type + "(" + x.value + ")"
+		}
+
 		return not + x.value
 	case model.NotNumber:
 		return x.value + differs + "0"

@@ -184,6 +184,10 @@ func decodePointer(g *jen.Group, e *model.Elem, x place, leave string) {
 
 	g.If(jen.Id(null)).Block(jen.Id(x.value).Op("=").Nil(), jen.Id(leave))
 	g.If(missing).Block(jen.Id(x.value).Op("=").New(jen.Id(e.Elem.Type)))
+	if e.Elem.Quoted && e.Elem.Kind == model.JSONMarshaler {
+		decodeMethod(g, "raw", "r.QuotedPointerRaw()", x.below().methods+".UnmarshalJSON(raw)")
+		return
+	}
 	decodeElem(g, e.Elem, x.below(), leave)
 }
 

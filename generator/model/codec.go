@@ -41,6 +41,8 @@ type Elem struct {
 	Func   string // function for it, "" where it is written in place
 	Quoted bool   // ,string: the scalar stands within a JSON string
 
+	MethodFrom string // JSONMarshaler, TextMarshaler: embedded field the method is promoted from, "" if it is the type's own
+
 	CanFail   bool // appending: the function or expression returns an error
 	Recursive bool // appending: Func takes the depth, since it can reach itself
 
@@ -129,7 +131,7 @@ type Skipped struct {
 // Test is a condition on a field's value.
 type Test struct {
 	Kind TestKind
-	Type string // NotLiteral: the type, as the output spells it
+	Type string // NotLiteral: the type, as the output spells it; IsTrue: bool, if x is to be made one
 	Func string // NotZeroFunc: the function
 }
 

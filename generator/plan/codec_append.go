@@ -87,6 +87,8 @@ func (c *codecPlanner) appendElem(t types.Type, addressable, quoted bool) model.
 		if e.Kind == model.JSONMarshaler || e.Kind == model.TextMarshaler {
 			e.Func = c.appendFunc(t, addressable)
 		}
+	case !c.hasPlainForm(t, "in a map, since its methods have pointer receivers",
+		"give the method that writes it a value receiver, or hold pointers to it"):
 	case c.scalar(&e, t, quoted):
 	default:
 		e.Kind = compositeKind(t)

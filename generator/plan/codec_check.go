@@ -26,25 +26,40 @@ func (c *codecPlanner) usable(t types.Type) bool {
 		return !c.isInterface(t)
 	}
 
-	switch u := t.Underlying().(type) {
-	case *types.Interface:
+	if types.IsInterface(t) {
 		return !c.isInterface(t)
-	case *types.Chan, *types.Signature:
+	}
+	if !hasForm(t) {
 		c.refuseKind(t)
 		return false
-	case *types.Pointer:
-		if endless(t) {
-			c.refuseKind(t)
-			return false
-		}
-	case *types.Basic:
-		if u.Info()&types.IsComplex != 0 || u.Kind() == types.UnsafePointer {
-			c.refuseKind(t)
-			return false
-		}
 	}
 
 	return true
+}
+
+// hasForm reports whether a t has a JSON form without methods, its parts aside.
+func hasForm(t types.Type) bool {
+	switch u := t.Underlying().(type) {
+	case *types.Chan, *types.Signature:
+		return false
+	case *types.Pointer:
+		return !endless(t)
+	case *types.Basic:
+		return u.Info()&types.IsComplex == 0 && u.Kind() != types.UnsafePointer
+	default:
+		return true
+	}
+}
+
+// hasPlainForm reports and refuses a t whose only JSON form is that of methods
+// which do not count where it stands.
+func (c *codecPlanner) hasPlainForm(t types.Type, where, help string) bool {
+	if hasForm(t) {
+		return true
+	}
+	c.refuse("TQ201", ": %s has no JSON form %s", c.plainName(t), where).Helpf("%s", help)
+
+	return false
 }
 
 // endless reports whether t leads to nothing but pointers, as type P *P does.

@@ -107,7 +107,8 @@ func (c *codecPlanner) decodeElem(t types.Type, quoted bool) model.Elem {
 // decodePlain is decodeElem of a type whose methods do not count.
 func (c *codecPlanner) decodePlain(t types.Type, quoted bool) model.Elem {
 	e := c.elem(t)
-	if !c.usable(t) || c.scalar(&e, t, quoted) {
+	if !c.usable(t) || !c.hasPlainForm(t, "behind a pointer type with a name, which hides its methods",
+		"use a pointer type without a name") || c.scalar(&e, t, quoted) {
 		return e
 	}
 	e.Kind = compositeKind(t)

@@ -18,7 +18,7 @@ func (c *codecPlanner) elem(t types.Type) model.Elem {
 		return model.Elem{}
 	}
 
-	return model.Elem{Type: c.scope.typeString(t), GoType: goType(t)}
+	return model.Elem{Type: c.scope.typeString(t), GoType: goType(t), MethodFrom: methodFrom(t)}
 }
 
 // part makes an Elem the part of another.
@@ -102,6 +102,30 @@ func methodKind(t types.Type, m method) model.Kind {
 	default:
 		return model.TextMarshaler
 	}
+}
+
+// methodFrom is the embedded field that a t has its MarshalJSON or MarshalText
+// from, "" if there is none or the method is t's own.
+func methodFrom(t types.Type) string {
+	for _, name := range [...]string{"MarshalJSON", "MarshalText"} {
+		method, index, _ := types.LookupFieldOrMethod(t, true, nil, name)
+		if _, ok := method.(*types.Func); !ok {
+			continue
+		}
+		var names []string
+		for _, i := range index[:len(index)-1] {
+			if p, ok := t.Underlying().(*types.Pointer); ok {
+				t = p.Elem()
+			}
+			f := t.Underlying().(*types.Struct).Field(i)
+			names = append(names, f.Name())
+			t = f.Type()
+		}
+
+		return strings.Join(names, ".")
+	}
+
+	return ""
 }
 
 // isBase64 reports whether slices of t are written as base64: its kind is that

@@ -5,6 +5,7 @@ import (
 	"go/types"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 )
@@ -187,7 +188,8 @@ func newField(v *types.Var, tag string) field {
 		f.badName, f.name = name, v.Name()
 	}
 	if basic, ok := f.typ.Underlying().(*types.Basic); ok {
-		f.quoted = hasOption(options, "string") && basic.Info()&(types.IsBoolean|types.IsNumeric|types.IsString) != 0
+		const kinds = types.IsBoolean | types.IsInteger | types.IsFloat | types.IsString
+		f.quoted = hasOption(options, "string") && basic.Info()&kinds != 0
 	}
 
 	return f
@@ -248,7 +250,7 @@ func compareTagged(a, b bool) int {
 // add takes the dominant one of fields with the same name, sorted by rank.
 func (s *fieldSet) add(same []field) {
 	hidden := same
-	reason := "ambiguous: another field at its depth is " + same[0].name + " too"
+	reason := "ambiguous: another field at its depth is " + strconv.Quote(same[0].name) + " too"
 	if len(same) == 1 || len(same[0].index) != len(same[1].index) || same[0].tagged != same[1].tagged {
 		s.list = append(s.list, same[0])
 		hidden = same[1:]

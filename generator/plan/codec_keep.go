@@ -21,7 +21,7 @@ func (c *codecPlanner) keep(f *field) []model.Test {
 		case len(tests) == 0 || test.Kind == model.NotNilIsZero: // which says more than NotNil
 			tests = []model.Test{test}
 		case tests[0] != test:
-			tests = append(tests, test)
+			tests = []model.Test{joinable(tests[0], t), test}
 		}
 	}
 
@@ -35,7 +35,11 @@ func notEmpty(t types.Type) (test model.Test, ok bool) {
 		return model.Test{Kind: model.Never}, u.Len() == 0
 	case *types.Slice, *types.Map:
 		return model.Test{Kind: model.HasLength}, true
-	case *types.Basic, *types.Pointer:
+	case *types.Basic:
+		hasEmpty := u.Info()&types.IsComplex == 0 && u.Kind() != types.UnsafePointer
+
+		return notZeroScalar(t), hasEmpty
+	case *types.Pointer:
 		return notZeroScalar(t), true
 	default:
 		return model.Test{}, false
@@ -72,13 +76,9 @@ func (c *codecPlanner) notZero(t types.Type) model.Test {
 
 // notZeroValue is the test that t differs from its zero value.
 func (c *codecPlanner) notZeroValue(t types.Type) model.Test {
-	switch u := t.Underlying().(type) {
-	case *types.Array:
-		if u.Len() == 0 {
-			return model.Test{Kind: model.Never}
-		}
-	case *types.Struct:
-		if u.NumFields() == 0 {
+	switch t.Underlying().(type) {
+	case *types.Array, *types.Struct:
+		if alwaysZero(t) {
 			return model.Test{Kind: model.Never}
 		}
 	default:
@@ -90,6 +90,34 @@ func (c *codecPlanner) notZeroValue(t types.Type) model.Test {
 	}
 
 	return model.Test{Kind: model.NotZeroFunc, Func: c.zeroFunc(t)}
+}
+
+// joinable is a test of a t that can stand beside others: Go does not join a
+// bool type of another name with them.
+func joinable(test model.Test, t types.Type) model.Test {
+	if _, plain := types.Unalias(t).(*types.Basic); test.Kind == model.IsTrue && !plain {
+		test.Type = types.Typ[types.Bool].Name()
+	}
+
+	return test
+}
+
+// alwaysZero reports whether a t has nothing in it that could differ.
+func alwaysZero(t types.Type) bool {
+	switch u := t.Underlying().(type) {
+	case *types.Array:
+		return u.Len() == 0 || alwaysZero(u.Elem())
+	case *types.Struct:
+		for v := range u.Fields() {
+			if v.Name() != "_" && !alwaysZero(v.Type()) {
+				return false
+			}
+		}
+
+		return true
+	default:
+		return false
+	}
 }
 
 // zeroFunc gives the function that tells whether a t is zero, and plans it when
@@ -132,7 +160,7 @@ func (c *codecPlanner) zeroParts(s *types.Struct) []model.Part {
 			return nil
 		default:
 			if test := c.notZeroValue(v.Type()); test.Kind != model.Never {
-				parts = append(parts, model.Part{Selector: v.Name(), Test: test})
+				parts = append(parts, model.Part{Selector: v.Name(), Test: joinable(test, v.Type())})
 			}
 		}
 	}

@@ -56,10 +56,11 @@ func (l *logger) fields(s *types.Struct, owner types.Type, before string) {
 		l.within[f.Type()] = true
 
 		inner := f.Type().Underlying().(*types.Struct)
-		if l.visible(f) {
-			l.fields(inner, f.Type(), before+f.Name()+".")
-		} else {
+		switch {
+		case !l.visible(f):
 			l.fields(inner, owner, before) // promoted fields alone can be named
+		case selects(owner, f):
+			l.fields(inner, f.Type(), before+f.Name()+".")
 		}
 	}
 }

@@ -63,8 +63,12 @@ var house = []room{
 	{path: "runtime/tqtest", own: runtimes, other: []string{gocmp}},
 
 	{path: "examples/...", own: append([]string{"examples/..."}, runtimes...)},
-	{path: "golden"}, // tests only, as here
-	{path: "golden/internal/...", own: append([]string{"runtime/tqtest"}, runtimes...), other: []string{gocmp}}, // for tests
+	{path: "golden"},          // tests only, as here
+	{path: "golden/typefuzz"}, // tests only
+	{
+		path: "golden/internal/...", own: append([]string{"runtime/tqtest", "golden/internal/jsonmethods"}, runtimes...),
+		other: []string{gocmp},
+	}, // for tests
 	{path: "internal/archtest"},
 	{path: "internal/testmodule", other: []string{xtools}}, // for tests
 	{path: "golden/accept/...", own: append([]string{"golden/accept/..."}, runtimes...)},

@@ -255,6 +255,9 @@ func AppendStringMap(dst []byte, m map[string]string) []byte {
 	if m == nil {
 		return append(dst, "null"...)
 	}
+	if len(m) <= few {
+		return appendFewStrings(dst, m)
+	}
 	keys := BorrowKeys()
 	for k := range m {
 		keys.Strings = append(keys.Strings, k)
@@ -268,6 +271,33 @@ func AppendStringMap(dst []byte, m map[string]string) []byte {
 		dst = AppendString(dst, m[k])
 	}
 	keys.Release()
+
+	return append(dst, '}')
+}
+
+// few members are sorted on the stack, each with its value, so that none is
+// looked up again.
+const few = 8
+
+func appendFewStrings(dst []byte, m map[string]string) []byte {
+	var members [few]struct{ key, value string }
+	n := 0
+	for k, v := range m {
+		i := n
+		for ; i > 0 && k < members[i-1].key; i-- {
+			members[i] = members[i-1]
+		}
+		members[i].key, members[i].value = k, v
+		n++
+	}
+	dst = append(dst, '{')
+	for i := range members[:n] {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(AppendString(dst, members[i].key), ':')
+		dst = AppendString(dst, members[i].value)
+	}
 
 	return append(dst, '}')
 }

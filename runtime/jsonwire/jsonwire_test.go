@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -49,7 +50,7 @@ func TestSyntaxErrors(t *testing.T) {
 }
 
 // 18: depth is bounded both ways, and what fits is read.
-func TestDepth(t *testing.T) {
+func TestConformance18Depth(t *testing.T) {
 	t.Parallel()
 	nest := func(open, inner, end string, n int) []byte {
 		return []byte(strings.Repeat(open, n) + inner + strings.Repeat(end, n))
@@ -85,7 +86,7 @@ func TestDepth(t *testing.T) {
 }
 
 // 24: limits of the caller's.
-func TestLimits(t *testing.T) {
+func TestConformance24Limits(t *testing.T) {
 	t.Parallel()
 	const doc = `{"name":"a,[b","list":[{"size":1},{"size":2},{}],"tags":[],"x":[[[1]]]}`
 	for _, c := range []struct {
@@ -114,7 +115,7 @@ func TestLimits(t *testing.T) {
 
 // 24: hostile documents of a few megabytes end in an error or a value soon
 // enough not to be noticed in a test.
-func TestHostile(t *testing.T) {
+func TestConformance24Hostile(t *testing.T) {
 	t.Parallel()
 	const n = 1 << 20
 	rep := strings.Repeat
@@ -139,7 +140,7 @@ func TestHostile(t *testing.T) {
 }
 
 // 25: encoding allocates nothing, decoding what the value keeps.
-func TestAllocations(t *testing.T) {
+func TestConformance25Allocations(t *testing.T) {
 	if raceEnabled {
 		t.Skip("under the race detector a sync.Pool drops what it is given at random")
 	}
@@ -524,3 +525,22 @@ func TestErrorTexts(t *testing.T) {
 }
 
 func second(_ []byte, err error) error { return err }
+
+// TestStringMapSizes holds that maps that are sorted on the stack are written
+// as the larger ones are.
+func TestStringMapSizes(t *testing.T) {
+	t.Parallel()
+	for n := range 3 * few {
+		m := map[string]string{}
+		for i := range n {
+			m[strconv.Itoa(i*7919%101)+"<"] = strconv.Itoa(i)
+		}
+		want, err := json.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := AppendStringMap(nil, m); string(got) != string(want) {
+			t.Errorf("%d members: %s, want %s", n, got, want)
+		}
+	}
+}

@@ -151,6 +151,21 @@ func (r *Reader) QuotedRaw() []byte {
 	return item
 }
 
+// QuotedPointerRaw is QuotedRaw for a member that is a pointer, which NullQuoted
+// was asked of first: what begins as null does is a ValueError there.
+func (r *Reader) QuotedPointerRaw() []byte {
+	item := r.unwrap()
+	switch {
+	case len(item) == 0:
+		return nil
+	case item[0] == 'n':
+		r.rejectQuoted()
+		return nil
+	}
+
+	return item
+}
+
 // QuotedText reads a ",string" member of a type with UnmarshalText. It is nil
 // for null and for a ValueError.
 func (r *Reader) QuotedText() []byte {

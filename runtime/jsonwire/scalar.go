@@ -7,17 +7,28 @@ import (
 
 // Bool reads true or false.
 func (r *Reader) Bool(p *bool) {
-	r.pos = space(r.src, r.pos)
+	src, i := r.src, r.pos
 	switch {
-	case hasPrefix(r.src, r.pos, "true"):
+	case len(src)-i >= 4 && string(src[i:i+4]) == "true":
 		*p = true
-		r.pos += len("true")
-	case hasPrefix(r.src, r.pos, "false"):
+		r.pos = i + 4
+	case len(src)-i >= 5 && string(src[i:i+5]) == "false":
 		*p = false
-		r.pos += len("false")
+		r.pos = i + 5
 	default:
-		r.refuseBool()
+		r.bool(p)
 	}
+}
+
+// bool is Bool for what stands behind white space, or is none.
+func (r *Reader) bool(p *bool) {
+	i := space(r.src, r.pos)
+	if i > r.pos {
+		r.pos = i
+		r.Bool(p)
+		return
+	}
+	r.refuseBool()
 }
 
 // refuseBool is refuse for what may be a misspelt true or false.

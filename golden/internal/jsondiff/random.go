@@ -3,7 +3,9 @@ package jsondiff
 import (
 	"encoding/json"
 	"math"
+	"math/big"
 	"math/rand/v2"
+	"net/netip"
 	"reflect"
 	"strconv"
 	"strings"
@@ -13,93 +15,109 @@ import (
 // maxDepth is how deep random values nest.
 const maxDepth = 5
 
+// maxNodes is about how many scalars and parts a random value has.
+const maxNodes = 600
+
+// filler makes one random value.
+type filler struct {
+	r      *rand.Rand
+	makers map[string]Gen
+	nodes  int // so many are made
+}
+
 // fill puts something random into v, as far as reflection may.
-func fill(r *rand.Rand, v reflect.Value, makers map[string]Gen, depth int) {
-	if maker, ok := makers[v.Type().String()]; ok {
-		v.Set(reflect.ValueOf(maker(r)))
-		return
-	}
-	if maker, ok := standard[v.Type().String()]; ok {
-		v.Set(reflect.ValueOf(maker(r)))
-		return
+func fill(r *rand.Rand, v reflect.Value, makers map[string]Gen) {
+	f := filler{r: r, makers: makers}
+	f.fill(v, 0)
+}
+
+// deepest reports whether no more parts are to be made.
+func (f *filler) deepest(depth int) bool { return depth >= maxDepth || f.nodes > maxNodes }
+
+func (f *filler) fill(v reflect.Value, depth int) {
+	f.nodes++
+	for _, makers := range []map[string]Gen{f.makers, standard} {
+		if maker, ok := makers[v.Type().String()]; ok {
+			v.Set(reflect.ValueOf(maker(f.r)))
+			return
+		}
 	}
 
 	switch v.Kind() {
 	case reflect.Bool:
-		v.SetBool(r.IntN(2) == 0)
+		v.SetBool(f.r.IntN(2) == 0)
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-		v.SetInt(int64(randomBits(r)) >> (64 - v.Type().Bits()))
+		v.SetInt(int64(randomBits(f.r)) >> (64 - v.Type().Bits()))
 	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr:
-		v.SetUint(randomBits(r) >> (64 - v.Type().Bits()))
+		v.SetUint(randomBits(f.r) >> (64 - v.Type().Bits()))
 	case reflect.Float32, reflect.Float64:
-		v.SetFloat(randomFloat(r))
+		v.SetFloat(randomFloat(f.r))
 	case reflect.String:
-		v.SetString(randomString(r))
+		v.SetString(randomString(f.r))
 	case reflect.Struct:
-		for i := range v.NumField() {
-			if f := v.Field(i); f.CanSet() {
-				fill(r, f, makers, depth+1)
-			} else if v.Type().Field(i).Anonymous && f.Kind() == reflect.Struct {
-				fillPromoted(r, f, makers, depth+1)
-			}
-		}
+		f.structure(v, depth)
 	case reflect.Pointer:
-		if r.IntN(3) > 0 && depth < maxDepth {
+		if f.r.IntN(3) > 0 && !f.deepest(depth) {
 			v.Set(reflect.New(v.Type().Elem()))
-			fill(r, v.Elem(), makers, depth+1)
+			f.fill(v.Elem(), depth+1)
 		}
 	case reflect.Array:
 		for i := range v.Len() {
-			fill(r, v.Index(i), makers, depth+1)
+			f.fill(v.Index(i), depth+1)
 		}
 	case reflect.Slice:
-		fillSlice(r, v, makers, depth)
+		f.slice(v, depth)
 	case reflect.Map:
-		fillMap(r, v, makers, depth)
+		f.mapping(v, depth)
 	}
 }
 
-// fillPromoted fills the exported fields of an unexported embedded struct.
-func fillPromoted(r *rand.Rand, v reflect.Value, makers map[string]Gen, depth int) {
+func (f *filler) structure(v reflect.Value, depth int) {
 	for i := range v.NumField() {
-		if f := v.Field(i); f.CanSet() {
-			fill(r, f, makers, depth)
+		if field := v.Field(i); field.CanSet() {
+			f.fill(field, depth+1)
+		} else if v.Type().Field(i).Anonymous && field.Kind() == reflect.Struct {
+			f.structure(field, depth) // its exported fields can be set
 		}
 	}
 }
 
-func fillSlice(r *rand.Rand, v reflect.Value, makers map[string]Gen, depth int) {
-	n := length(r, depth)
+func (f *filler) slice(v reflect.Value, depth int) {
+	n := f.length(depth)
 	if n < 0 {
 		return
 	}
-	v.Set(reflect.MakeSlice(v.Type(), n, n+r.IntN(3)))
+	room := f.r.IntN(3)
+	if f.deepest(depth) {
+		room = 0
+	}
+	v.Set(reflect.MakeSlice(v.Type(), n, n+room))
 	for i := range v.Cap() { // beyond the length too: encoding/json reads over what is there
-		fill(r, v.Slice(0, v.Cap()).Index(i), makers, depth+1)
+		f.fill(v.Slice(0, v.Cap()).Index(i), depth+1)
 	}
 }
 
-func fillMap(r *rand.Rand, v reflect.Value, makers map[string]Gen, depth int) {
-	n := length(r, depth)
+func (f *filler) mapping(v reflect.Value, depth int) {
+	n := f.length(depth)
 	if n < 0 {
 		return
 	}
 	v.Set(reflect.MakeMap(v.Type()))
 	for range n {
 		key, value := reflect.New(v.Type().Key()).Elem(), reflect.New(v.Type().Elem()).Elem()
-		fill(r, key, makers, depth+1)
-		fill(r, value, makers, depth+1)
+		f.fill(key, depth+1)
+		f.fill(value, depth+1)
 		v.SetMapIndex(key, value)
 	}
 }
 
 // length is how many elements to make, -1 for nil.
-func length(r *rand.Rand, depth int) int {
-	if depth >= maxDepth {
-		return r.IntN(2) - 1
+func (f *filler) length(depth int) int {
+	if f.deepest(depth) {
+		return f.r.IntN(2) - 1
 	}
 
-	return r.IntN(5) - 1
+	return f.r.IntN(5) - 1
 }
 
 func randomBits(r *rand.Rand) uint64 {
@@ -159,6 +177,8 @@ var standard = map[string]Gen{
 	"time.Time":       func(r *rand.Rand) any { return randomTime(r) },
 	"json.Number":     func(r *rand.Rand) any { return json.Number(randomNumber(r)) },
 	"json.RawMessage": func(r *rand.Rand) any { return randomRaw(r) },
+	"big.Int":         func(r *rand.Rand) any { return *new(big.Int).Lsh(big.NewInt(r.Int64()-1<<62), uint(r.IntN(90))) },
+	"netip.Addr":      func(r *rand.Rand) any { return randomAddr(r) },
 }
 
 func randomTime(r *rand.Rand) time.Time {
@@ -203,6 +223,12 @@ func randomRaw(r *rand.Rand) json.RawMessage {
 	return json.RawMessage([]string{
 		"null", "1", ` { "a" : [ 1 , "<&>" ] } `, `"` + strconv.Itoa(r.IntN(100)) + `"`, "[]", "\"\u2028\"",
 	}[r.IntN(6)])
+}
+
+func randomAddr(r *rand.Rand) netip.Addr {
+	return []netip.Addr{
+		{}, netip.AddrFrom4([4]byte{127, 0, 0, byte(r.Uint32())}), netip.IPv6LinkLocalAllNodes().WithZone("<z>"),
+	}[r.IntN(3)]
 }
 
 // calm removes what is unequal to itself.

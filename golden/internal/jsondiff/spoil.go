@@ -67,8 +67,8 @@ func damage(r *rand.Rand, d []byte) []byte {
 	return d
 }
 
-// span is a member's name and value within a document.
-type span struct{ name, nameEnd, value, end int }
+// span is a member's name and where its value begins within a document.
+type span struct{ name, nameEnd, value int }
 
 // members finds the members of all objects of a valid document.
 func members(d []byte) []span {
@@ -83,7 +83,7 @@ func members(d []byte) []span {
 			colon++
 		}
 		if colon < len(d) && d[colon] == ':' {
-			list = append(list, span{i, end, colon + 1, valueEnd(d, colon+1)})
+			list = append(list, span{i, end, colon + 1})
 		}
 		i = end - 1
 	}
@@ -124,10 +124,10 @@ func replaceValue(r *rand.Rand, d []byte) []byte {
 	s := list[r.IntN(len(list))]
 	if r.IntN(4) == 0 { // that of another member
 		other := list[r.IntN(len(list))]
-		return replace(d, s.value, s.end, d[other.value:other.end])
+		return replace(d, s.value, valueEnd(d, s.value), d[other.value:valueEnd(d, other.value)])
 	}
 
-	return replace(d, s.value, s.end, []byte(pick(r)))
+	return replace(d, s.value, valueEnd(d, s.value), []byte(pick(r)))
 }
 
 // foldNames writes some names in other letters that match.
@@ -159,7 +159,7 @@ func repeatMembers(r *rand.Rand, d []byte) []byte {
 		return d
 	}
 	s := list[r.IntN(len(list))]
-	member := append(bytes.Clone(d[s.name:s.value]), d[s.value:s.end]...)
+	member := append(bytes.Clone(d[s.name:s.value]), d[s.value:valueEnd(d, s.value)]...)
 	if r.IntN(2) == 0 {
 		member = append(bytes.Clone(d[s.name:s.value]), pick(r)...)
 	}

@@ -1,0 +1,46 @@
+package codec
+
+import (
+	_ "unsafe" // for linkname
+
+	"github.com/tqgen/tqgen/bench/measure"
+	"github.com/tqgen/tqgen/bench/payload"
+	"github.com/tqgen/tqgen/runtime/jsonwire"
+)
+
+// One shared copy of the document is not yet an option of the directive. The
+// runtime has it, and these are the generated decoders, reached past their
+// packages' doors until it is.
+
+//go:linkname decodeSmall github.com/tqgen/tqgen/bench/payload/smallqueue.decodeSmall
+func decodeSmall(r *jsonwire.Reader, p *payload.Small)
+
+//go:linkname decodeLease github.com/tqgen/tqgen/bench/payload/leasequeue.decodeLease
+func decodeLease(r *jsonwire.Reader, p *payload.Lease)
+
+//go:linkname decodeLarge github.com/tqgen/tqgen/bench/payload/largequeue.decodeLarge
+func decodeLarge(r *jsonwire.Reader, p *payload.Large)
+
+// shared is the row of a generated decoder whose strings are parts of one copy
+// of the document.
+func shared[T any](size string, v *T, dec func(r *jsonwire.Reader, p *T)) []measure.Row {
+	doc := mustMarshal(v)
+
+	return []measure.Row{decode(size, "tqgen shared", true, func(n int) error { return sharedLoop(doc, dec, n) })}
+}
+
+func sharedLoop[T any](doc []byte, dec func(r *jsonwire.Reader, p *T), n int) error {
+	p := new(T)
+	for range n {
+		var zero T
+		*p = zero
+		r := jsonwire.NewReader(doc)
+		r.ShareText()
+		dec(&r, p)
+		if err := r.Finish(); err != nil {
+			return err
+		}
+	}
+
+	return nil
+}

@@ -1,0 +1,1 @@
+// Empty: it lets shared.go declare functions that are linked from elsewhere.

@@ -1,0 +1,1 @@
+// Empty: it lets ours.go declare a function that is linked from elsewhere.
