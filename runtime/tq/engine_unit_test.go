@@ -3,7 +3,6 @@ package tq
 import (
 	"context"
 	"errors"
-	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -288,21 +287,24 @@ func TestOptionsSayWhichFieldIsOutOfRange(t *testing.T) {
 	}
 }
 
-// crowd counts the goroutines there are when payloads are dropped.
-type crowd struct {
+// witness notes, whenever a payload is dropped, for when the timer is armed.
+type witness struct {
 	bytesStore
-	most int
+	e     *Engine
+	armed []Instant
 }
 
-func (s *crowd) Clear(Slot) { s.most = max(s.most, runtime.NumGoroutine()) }
+func (s *witness) Clear(Slot) { s.armed = append(s.armed, s.e.armed) }
 
-// Not parallel: it counts the goroutines of the process.
+// A timer that goes on with the next batch must not be started a second time.
 func TestOneTimerEndsManyLeases(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		const n = 100 * batch
+		const n = 10 * batch
 		o := unitOptions()
 		o.Capacity, o.Attempts, o.Dead = n, 1, 1
-		e, s := new(Engine), new(crowd)
+		e := new(Engine)
+		s := &witness{e: e}
 		if err := e.Open(o, s); err != nil {
 			t.Fatal(err)
 		}
@@ -316,14 +318,15 @@ func TestOneTimerEndsManyLeases(t *testing.T) {
 			}
 			take(t, e)
 		}
-		before := runtime.NumGoroutine()
 		time.Sleep(o.Lease)
 		synctest.Wait()
 		if st := e.Stats(); st.Purged != n-1 {
 			t.Errorf("%d purged, want %d", st.Purged, n-1)
 		}
-		if s.most > before+1 {
-			t.Errorf("%d goroutines, and %d before", s.most, before)
+		for i, armed := range s.armed {
+			if i >= batch && armed > 0 {
+				t.Fatalf("armed for %v while it is at work, after %d leases", armed, i)
+			}
 		}
 		_ = e.Close()
 	})

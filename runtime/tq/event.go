@@ -72,10 +72,10 @@ type Record struct {
 	More        bool // further records of the same operation follow
 	Slot        Slot
 	Task        TaskID
-	Attempt     int // the grant's number, or the upcoming one's: design of the kinds
+	Attempt     int // of the grant; on Enqueued, Requeued, Drained, Restored and Redriven, of the next one
 	At          time.Time
 	EnqueuedAt  time.Time
-	AvailableAt time.Time  // when a delayed task will be ready
+	AvailableAt time.Time  // when a delayed task will be ready; on Restored also since when a ready one is
 	Token       Token      // of the grant this is about; of the last one on Drained and Restored
 	Deadline    time.Time  // of the lease, on LeaseGranted and Heartbeat
 	Owner       string     // of the lease
