@@ -24,6 +24,9 @@ func Explain(ctx context.Context, c Config, name string) (string, error) {
 		c.Patterns = []string{pkg}
 	}
 	r := &run{Config: c}
+	if err := r.list(ctx); err != nil {
+		return "", err
+	}
 	if err := r.load(ctx); err != nil {
 		return "", err
 	}

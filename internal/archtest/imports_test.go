@@ -41,18 +41,19 @@ var house = []room{
 	{path: "cmd/tqgen", own: []string{"generator", "generator/diag"}},
 	{path: "generator", own: []string{
 		"generator/diag", "generator/directive", "generator/load", "generator/plan", "generator/model",
-		"generator/verify", "templates",
+		"generator/record", "generator/verify", "templates",
 	}},
 	{path: "generator/diag"},
 	{path: "generator/directive", own: []string{"generator/diag"}},
 	{path: "generator/load", own: []string{
-		"generator/diag", "generator/directive", "generator/verify",
+		"generator/diag", "generator/directive", "generator/record", "generator/verify",
 	}, other: []string{xtools}},
 	{path: "generator/plan", own: []string{
 		"generator/diag", "generator/directive", "generator/load", "generator/model",
 	}, other: []string{xtools}}, // for maps by type
 	{path: "generator/model"},
-	{path: "generator/verify", own: []string{"generator/diag"}},
+	{path: "generator/record"},
+	{path: "generator/verify", own: []string{"generator/diag", "generator/record"}},
 	{path: "templates", own: []string{"generator/model", "generator/verify"}, other: []string{jennifer}},
 
 	// The order of the runtime: jsonwire ← tq ← effect ← replication.
