@@ -52,6 +52,10 @@ type Key struct {
 // section for each and for each of their keys.
 var Specs = []Spec{
 	{
+		Name: "codec", Place: OnType,
+		Doc: "gives the struct type an exported codec, which payloads use",
+	},
+	{
 		Name: "queue", Place: OnType,
 		Doc: "emits a task queue for the struct type",
 		Keys: []Key{
