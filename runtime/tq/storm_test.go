@@ -35,6 +35,7 @@ type storm struct {
 	settled  map[tq.Kind]map[tq.Token]int
 	events   []event
 	wrong    []error
+	watches  []*watched
 }
 
 func (s *storm) failf(format string, args ...any) {
@@ -320,6 +321,7 @@ func blow(t *testing.T, seed uint64, fake bool) (err error) {
 	if s.reader, err = s.q.Watch(0); err != nil {
 		return err
 	}
+	s.watches = watchAll(s.q)
 	var stopProducing context.CancelFunc
 	s.producing, stopProducing = context.WithCancel(t.Context())
 	s.working, s.stopWorking = context.WithCancel(t.Context())
@@ -408,7 +410,7 @@ func (s *storm) judge(r *rand.Rand, reader *sync.WaitGroup) error {
 	if err != nil {
 		return err
 	}
-	if err := balance(stats); err != nil {
+	if err := errors.Join(balance(stats), compareWatches(s.watches, stats)); err != nil {
 		return err
 	}
 	if stats.Counters != m.count {
