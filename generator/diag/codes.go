@@ -52,6 +52,8 @@ var kinds = map[Code]kind{
 	"TQ135": {ErrDirective, "package hides a name that out=. needs"},
 	"TQ136": {ErrDirective, "output cannot import an internal package"},
 	"TQ137": {ErrDirective, "codec beside a queue with out=."},
+	"TQ138": {ErrDirective, "high watermark above the capacity"},
+	"TQ139": {ErrDirective, "low watermark not below the high one"},
 	"TQ201": {ErrUnsupportedType, "type has no JSON form"},
 	"TQ202": {ErrUnsupportedType, "payload is generic"},
 	"TQ203": {ErrUnsupportedType, "undefined type"},
