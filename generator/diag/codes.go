@@ -51,6 +51,7 @@ var kinds = map[Code]kind{
 	"TQ134": {ErrDirective, "out=. declares what the package has already"},
 	"TQ135": {ErrDirective, "package hides a name that out=. needs"},
 	"TQ136": {ErrDirective, "output cannot import an internal package"},
+	"TQ137": {ErrDirective, "payload is neither always nor enqueued"},
 	"TQ201": {ErrUnsupportedType, "type has no JSON form"},
 	"TQ202": {ErrUnsupportedType, "payload is generic"},
 	"TQ203": {ErrUnsupportedType, "undefined type"},

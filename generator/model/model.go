@@ -101,6 +101,7 @@ type Policy struct {
 	Capacity, Attempts, Dead int
 	Lease, Heartbeat         time.Duration
 	Backoff                  Backoff
+	Sparse                   bool // payload=enqueued: later events of a task leave the payload out
 }
 
 // Backoff is the requeue delay after a failed attempt.

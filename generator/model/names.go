@@ -8,6 +8,8 @@ type Names struct {
 	Lease, NewLease            string
 	Run, RunOptions            string
 	Event, Reader              string
+	Source, NewSource          string
+	SourceOptions              string
 	DeadLetter, Task, Snapshot string
 
 	AppendJSON, ParseJSON, DecodeJSON string

@@ -422,6 +422,7 @@ func plainNames() model.Names {
 		Lease: "Lease", NewLease: "NewLease",
 		Run: "Run", RunOptions: "RunOptions",
 		Event: "Event", Reader: "Reader",
+		Source: "Source", NewSource: "NewSource", SourceOptions: "SourceOptions",
 		DeadLetter: "DeadLetter", Task: "Task", Snapshot: "Snapshot",
 		AppendJSON: "AppendJSON", ParseJSON: "ParseJSON", DecodeJSON: "DecodeJSON",
 		Directive: "directive", Store: "store", Worker: "worker",
@@ -441,6 +442,7 @@ func prefixedNames(payload string) model.Names {
 		Lease: payload + "Lease", NewLease: "New" + payload + "Lease",
 		Run: "Run" + payload, RunOptions: payload + "RunOptions",
 		Event: payload + "Event", Reader: payload + "Reader",
+		Source: payload + "Source", NewSource: "New" + payload + "Source", SourceOptions: payload + "SourceOptions",
 		DeadLetter: payload + "DeadLetter", Task: payload + "Task", Snapshot: payload + "Snapshot",
 		AppendJSON: "Append" + payload + "JSON",
 		ParseJSON:  "Parse" + payload + "JSON", DecodeJSON: "Decode" + payload + "JSON",
@@ -454,7 +456,7 @@ func prefixedNames(payload string) model.Names {
 func declared(n *model.Names) []*string {
 	return []*string{
 		&n.Queue, &n.Local, &n.New, &n.Options, &n.Lease, &n.NewLease, &n.Run, &n.RunOptions,
-		&n.Event, &n.Reader, &n.DeadLetter, &n.Task, &n.Snapshot,
+		&n.Event, &n.Reader, &n.Source, &n.NewSource, &n.SourceOptions, &n.DeadLetter, &n.Task, &n.Snapshot,
 		&n.AppendJSON, &n.ParseJSON, &n.DecodeJSON,
 		&n.Directive, &n.Store, &n.Worker, &n.PayloadSize, &n.PayloadLog, &n.ChunkBits, &n.ChunkSize,
 	}

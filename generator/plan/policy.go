@@ -48,7 +48,19 @@ func (p *planner) policy(args arguments) model.Policy {
 		Lease:     lease,
 		Heartbeat: p.heartbeat(args, lease),
 		Backoff:   p.backoff(args),
+		Sparse:    p.sparse(args),
 	}
+}
+
+// sparse reads payload: whether only the first event of a task carries it.
+func (p *planner) sparse(args arguments) bool {
+	arg, given := args["payload"]
+	if given && arg.Value != "always" && arg.Value != "enqueued" {
+		p.errorf(arg.ValuePos, "TQ137", "payload=%s is neither always nor enqueued", arg.Value).
+			Helpf("write payload=enqueued to leave the payload out of all events of a task but the first")
+	}
+
+	return arg.Value == "enqueued"
 }
 
 // number reads a key whose value is a whole number from 1 to limit.
