@@ -29,6 +29,7 @@ var artefacts = []artefact{
 	{"lease", emitLease},
 	{"event", emitEvent},
 	{"source", emitSource},
+	{"sink", emitSink},
 	{"codec", emitCodec},
 }
 

@@ -10,6 +10,8 @@ type Names struct {
 	Event, Reader              string
 	Source, NewSource          string
 	SourceOptions              string
+	Sink, NewSink, SinkOptions string
+	Fanout                     string
 	DeadLetter, Task, Snapshot string
 
 	AppendJSON, ParseJSON, DecodeJSON string

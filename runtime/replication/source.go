@@ -2,7 +2,6 @@ package replication
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"time"
 
@@ -65,24 +64,6 @@ func (s *Stamp) Recover(h *Header) {
 // says payload=enqueued: those after which the task is new to the queue.
 func HasPayload(k tq.Kind) bool { return k == tq.Enqueued || k == tq.Restored }
 
-// PanicError is what user code panicked with, where the panic ended no more
-// than what called it.
-type PanicError struct {
-	What  string // "observe", "apply"
-	Value any
-}
-
-func (e *PanicError) Error() string {
-	return fmt.Sprintf("replication: %s panicked: %v", e.What, e.Value)
-}
-
-// Unwrap gives the value if it is an error.
-func (e *PanicError) Unwrap() error {
-	err, _ := e.Value.(error)
-
-	return err
-}
-
 // Attachment is what follows a queue by itself: an observer, or a sink of a
 // fanout. It has a goroutine of its own, which nobody waits for. Its methods
 // are safe for concurrent use.
@@ -106,10 +87,10 @@ func Attach(ctx context.Context, run func(context.Context) error) *Attachment {
 }
 
 func (a *Attachment) run(ctx context.Context, run func(context.Context) error) {
-	err := error(&PanicError{What: "observe", Value: "runtime.Goexit was called"})
+	err := error(&PanicError{What: "what was attached", Value: "runtime.Goexit was called"})
 	defer func() {
 		if value := recover(); value != nil {
-			err = &PanicError{What: "observe", Value: value}
+			err = &PanicError{What: "what was attached", Value: value}
 		}
 		a.cancel()
 		a.mu.Lock()

@@ -117,7 +117,7 @@ func (o *Options) check() error {
 	if o.Heartbeat <= 0 || o.Heartbeat >= o.Lease/2 {
 		return fmt.Errorf("tq: queue %q: Heartbeat %v must be less than half of Lease %v", o.Name, o.Heartbeat, o.Lease)
 	}
-	if err := o.Backoff.check(); err != nil {
+	if err := o.Backoff.Check(); err != nil {
 		return fmt.Errorf("tq: queue %q: Backoff: %w", o.Name, err)
 	}
 
