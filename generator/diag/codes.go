@@ -54,6 +54,7 @@ var kinds = map[Code]kind{
 	"TQ137": {ErrDirective, "codec beside a queue with out=."},
 	"TQ138": {ErrDirective, "high watermark above the capacity"},
 	"TQ139": {ErrDirective, "low watermark not below the high one"},
+	"TQ140": {ErrDirective, "payload is neither always nor enqueued"},
 	"TQ201": {ErrUnsupportedType, "type has no JSON form"},
 	"TQ202": {ErrUnsupportedType, "payload is generic"},
 	"TQ203": {ErrUnsupportedType, "undefined type"},

@@ -39,12 +39,13 @@ const runtimePath = "github.com/tqgen/tqgen/runtime"
 // for within the function the local would hide it. A test compares the list
 // with what the templates really declare.
 var reservedLocals = []string{
-	"a", "after", "at", "b", "budget", "cause", "chunk", "ctx", "cursor", "depth", "dst", "e",
-	"entries", "entry", "err", "g", "grace", "grant", "handler", "header", "i", "id", "ids", "key",
-	"keys", "l", "letter", "letters", "limit", "m", "n", "o", "ok", "out", "owner", "p", "ps", "q",
-	"r", "raw", "ready", "record", "records", "ref", "refs", "room", "s", "settled", "slot", "slots",
-	"src", "start", "state", "t", "tasks", "text", "token", "until", "v", "value", "w", "when",
-	"yield",
+	"a", "after", "all", "apply", "at", "attached", "b", "budget", "cause", "chunk", "ctx",
+	"cursor", "depth", "dst", "e", "entries", "entry", "err", "events", "forward", "g", "grace",
+	"grant", "handler", "header", "i", "id", "ids", "key", "keys", "l", "letter", "letters",
+	"limit", "m", "n", "next", "o", "observe", "ok", "out", "owner", "p", "ps", "q", "r", "raw",
+	"reader", "ready", "record", "records", "ref", "refs", "room", "s", "settled", "sink",
+	"sinks", "slot", "slots", "src", "start", "state", "t", "tasks", "text", "to", "token",
+	"until", "v", "value", "w", "when", "yield",
 }
 
 // codecLocals are those of them that codecs have.
