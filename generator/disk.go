@@ -105,7 +105,7 @@ func (r *run) obstacles(queues []*model.Queue) diag.List {
 
 // target is the annotated type q was planned from.
 func (r *run) target(q *model.Queue) *load.Target {
-	for _, t := range r.prog.Targets {
+	for _, t := range slices.Concat(r.prog.Targets, r.prog.Codecs) {
 		if source(t) == q.Source {
 			return t
 		}

@@ -213,7 +213,7 @@ func (r *run) verify(context.Context) error {
 	if clashes := r.clashes(); len(clashes) > 0 {
 		return clashes
 	}
-	importer := r.prog.Importer()
+	importer := r.prog.Importer(r.shared()...)
 	from, to, ok := verify.Window(importer, load.RuntimePath)
 	if ok && (templates.Generation < from || to < templates.Generation) {
 		return r.otherGeneration(from, to)
@@ -251,6 +251,21 @@ func (r *run) outputs() []verify.Package {
 			list = append(list, r.outputPackage(p.queue))
 		}
 		list[i].Files = append(list[i].Files, p.verified(r)...)
+	}
+
+	return list
+}
+
+// shared gives the codecs that other outputs may call.
+func (r *run) shared() []load.Rendered {
+	var list []load.Rendered
+	for _, p := range r.packages {
+		if !p.queue.CodecOnly {
+			continue
+		}
+		for _, f := range p.verified(r) {
+			list = append(list, load.Rendered{Package: p.queue.Package.Path, Name: f.Name, Body: f.Body})
+		}
 	}
 
 	return list

@@ -41,6 +41,7 @@ type Program struct {
 	Fset     *token.FileSet
 	Packages []*Package // those the patterns match, sorted by import path
 	Targets  []*Target  // annotated types of them, sorted by package path, then position
+	Codecs   []*Target  // types with a tqgen:codec that Targets hold, of other packages of their modules
 	Outputs  []Output   // files of ours in the modules of Packages, for orphans; sorted by path
 
 	// Elsewhere holds "pkgpath.Type" of annotated types in files of Packages
@@ -48,6 +49,7 @@ type Program struct {
 	Elsewhere map[string]bool
 
 	loader *loader
+	others []*Package // those of Codecs
 	fields map[token.Pos][]directive.Directive
 	Disk   *record.Disk // that of Config
 }
@@ -78,7 +80,8 @@ type Module struct {
 	Path, Dir, GoVersion string // Dir is absolute
 }
 
-// Target is one struct type that carries //tqgen: directives.
+// Target is one struct type that carries //tqgen: directives, of those that
+// stand on types.
 type Target struct {
 	Package    *Package
 	Object     *types.TypeName

@@ -30,6 +30,7 @@ const (
 	jennifer = "github.com/dave/jennifer"
 	xtools   = "golang.org/x/tools"
 	gocmp    = "github.com/google/go-cmp"
+	xtime    = "golang.org/x/time"
 )
 
 // runtimes is what generated code may import.
@@ -61,6 +62,8 @@ var house = []room{
 	{path: "runtime/tq", own: []string{"runtime/jsonwire"}},
 	{path: "runtime/effect", own: []string{"runtime/jsonwire", "runtime/tq"}},
 	{path: "runtime/replication", own: []string{"runtime/jsonwire", "runtime/tq", "runtime/effect"}},
+	{path: "runtime/backpressure", own: []string{"runtime/tq"}, other: []string{xtime}},
+	{path: "runtime/backpressurehttp", own: []string{"runtime/backpressure"}},
 	{path: "runtime/tqtest", own: runtimes, other: []string{gocmp}},
 
 	{path: "examples/...", own: append([]string{"examples/..."}, runtimes...)},
@@ -97,6 +100,7 @@ var unreachable = []struct {
 	{"runtime/tq", []string{"net/http"}},
 	{"runtime/effect", []string{"net/http"}},
 	{"runtime/replication", []string{"net/http"}},
+	{"runtime/backpressure", []string{"net/http"}},
 }
 
 // namesNothing are package names that say nothing.
