@@ -65,12 +65,10 @@ matches them, unknown ones are skipped, and nothing in the result refers to src.
 What is no JSON gives the zero value and a *jsonwire.SyntaxError. A value of the
 wrong type is left out, the rest is read, and the first of them is reported, as
 a *jsonwire.TypeError.`, `
-func $ParseJSON(src []byte) ($Payload, error) {
-	var p $Payload
-	r := jsonwire.NewReader(src)
-	$decode(&r, &p)
-	err := r.Finish()
-	if r.Malformed() {
+func $ParseJSON(src []byte) (p $Payload, err error) {
+	var r jsonwire.Reader
+	r.Init(src)
+	if err = r.Finish($decode(&r, 0, &p)); r.Malformed() {
 		return $zero, err
 	}
 
@@ -89,10 +87,10 @@ func $DecodeJSON(src []byte, p *$Payload) error {
 		return err
 	}
 
-	r := jsonwire.NewReader(src)
-	$decode(&r, p)
+	var r jsonwire.Reader
+	r.Init(src)
 
-	return r.Finish()
+	return r.Finish($decode(&r, 0, p))
 }`)
 }
 
