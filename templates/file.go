@@ -46,6 +46,7 @@ func words(q *model.Queue) map[string]string {
 		"Lease": n.Lease, "NewLease": n.NewLease, "Run": n.Run, "RunOptions": n.RunOptions,
 		"Event": n.Event, "Reader": n.Reader,
 		"DeadLetter": n.DeadLetter, "Task": n.Task, "Snapshot": n.Snapshot,
+		"Coordinator": n.Coordinator, "NewCoordinator": n.NewCoordinator,
 		"AppendJSON": n.AppendJSON, "ParseJSON": n.ParseJSON, "DecodeJSON": n.DecodeJSON,
 		"directive": n.Directive, "store": n.Store, "worker": n.Worker,
 		"chunkBits": n.ChunkBits, "chunkSize": n.ChunkSize,

@@ -29,6 +29,7 @@ var artefacts = []artefact{
 	{"lease", emitLease},
 	{"event", emitEvent},
 	{"codec", emitCodec},
+	{"coordinator", emitCoordinator},
 }
 
 // Render gives the files of one output package, in the order of the table.

@@ -100,9 +100,20 @@ func TestPositions(t *testing.T) {
 	}
 }
 
+// queueSpec is the directive with the most keys.
+func queueSpec(t *testing.T) *Spec {
+	t.Helper()
+	spec, ok := Lookup("queue")
+	if !ok {
+		t.Fatal("no tqgen:queue")
+	}
+
+	return spec
+}
+
 func TestNearest(t *testing.T) {
 	t.Parallel()
-	keys := Specs[0].keyNames()
+	keys := queueSpec(t).keyNames()
 	for got, want := range map[string]string{
 		"leese": "lease", "cap": "capacity", "Capacity": "capacity", "heartbeet": "heartbeat",
 		"hartbeat": "heartbeat", "packge": "package", "nmae": "name", "lease:3s": "lease", "zzz": "", "": "", "x": "",
@@ -178,7 +189,7 @@ func FuzzArgs(f *testing.F) {
 		}
 		seen := map[string]bool{}
 		for _, a := range d.Args {
-			if _, ok := Specs[0].key(a.Key); !ok || a.Value == "" || seen[a.Key] {
+			if _, ok := queueSpec(t).key(a.Key); !ok || a.Value == "" || seen[a.Key] {
 				t.Errorf("%q gives %q=%q", text, a.Key, a.Value)
 			}
 			seen[a.Key] = true

@@ -38,6 +38,8 @@ type Spec struct {
 	Place Place
 	Keys  []Key // sorted by name
 	Doc   string
+
+	Repeats bool // it may stand several times on one declaration
 }
 
 // Key declares one key of a directive.
@@ -51,6 +53,15 @@ type Key struct {
 // Specs are the directives there are, sorted by name; docs/directives.md has a
 // section for each and for each of their keys.
 var Specs = []Spec{
+	{
+		Name: "effect", Place: OnType, Repeats: true,
+		Doc: "gives the queue's Coordinator a method for an effect of its tasks",
+		Keys: []Key{
+			{"name", Text, "Notify", "name of the method, and of the effect in its records"},
+			{"result", Text, "NotifyResult", "Go type of what the effect gives"},
+			{"schema", Text, "notify/1", "schema id of the result in records"},
+		},
+	},
 	{
 		Name: "queue", Place: OnType,
 		Doc: "emits a task queue for the struct type",

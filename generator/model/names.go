@@ -4,11 +4,12 @@ package model
 // the output's own they are plain words; with out=. the payload's name is part
 // of each.
 type Names struct {
-	Queue, Local, New, Options string
-	Lease, NewLease            string
-	Run, RunOptions            string
-	Event, Reader              string
-	DeadLetter, Task, Snapshot string
+	Queue, Local, New, Options  string
+	Lease, NewLease             string
+	Run, RunOptions             string
+	Event, Reader               string
+	DeadLetter, Task, Snapshot  string
+	Coordinator, NewCoordinator string
 
 	AppendJSON, ParseJSON, DecodeJSON string
 

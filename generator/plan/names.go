@@ -19,6 +19,7 @@ import (
 // and no local may have them.
 var fixedImports = map[string]string{
 	"context":     "context",
+	"effect":      runtimePath + "/effect",
 	"errors":      "errors",
 	"fmt":         "fmt",
 	"iter":        "iter",
@@ -39,12 +40,12 @@ const runtimePath = "github.com/tqgen/tqgen/runtime"
 // for within the function the local would hide it. A test compares the list
 // with what the templates really declare.
 var reservedLocals = []string{
-	"a", "after", "at", "b", "budget", "cause", "chunk", "ctx", "cursor", "depth", "dst", "e",
-	"entries", "entry", "err", "g", "grace", "grant", "handler", "header", "i", "id", "ids", "key",
-	"keys", "l", "letter", "letters", "limit", "m", "n", "o", "ok", "out", "owner", "p", "ps", "q",
-	"r", "raw", "ready", "record", "records", "ref", "refs", "room", "s", "settled", "slot", "slots",
-	"src", "start", "state", "t", "tasks", "text", "token", "until", "v", "value", "w", "when",
-	"yield",
+	"a", "after", "at", "b", "budget", "c", "call", "cause", "chunk", "ctx", "cursor", "depth", "do",
+	"dst", "e", "entries", "entry", "err", "g", "grace", "grant", "handler", "header", "i", "id", "ids",
+	"key", "keys", "l", "letter", "letters", "limit", "m", "n", "name", "o", "ok", "out", "owner", "p",
+	"ps", "q", "r", "raw", "ready", "record", "recorder", "records", "ref", "refs", "room", "run", "s",
+	"settled", "slot", "slots", "src", "start", "state", "t", "tasks", "text", "token",
+	"until", "v", "value", "w", "when", "yield",
 }
 
 // undeclarable are identifiers that Go lets no import and no function of ours

@@ -423,6 +423,7 @@ func plainNames() model.Names {
 		Run: "Run", RunOptions: "RunOptions",
 		Event: "Event", Reader: "Reader",
 		DeadLetter: "DeadLetter", Task: "Task", Snapshot: "Snapshot",
+		Coordinator: "Coordinator", NewCoordinator: "NewCoordinator",
 		AppendJSON: "AppendJSON", ParseJSON: "ParseJSON", DecodeJSON: "DecodeJSON",
 		Directive: "directive", Store: "store", Worker: "worker",
 		PayloadSize: "payloadSize", PayloadLog: "payloadLog",
@@ -442,6 +443,7 @@ func prefixedNames(payload string) model.Names {
 		Run: "Run" + payload, RunOptions: payload + "RunOptions",
 		Event: payload + "Event", Reader: payload + "Reader",
 		DeadLetter: payload + "DeadLetter", Task: payload + "Task", Snapshot: payload + "Snapshot",
+		Coordinator: payload + "Coordinator", NewCoordinator: "New" + payload + "Coordinator",
 		AppendJSON: "Append" + payload + "JSON",
 		ParseJSON:  "Parse" + payload + "JSON", DecodeJSON: "Decode" + payload + "JSON",
 		Directive: own + "Directive", Store: own + "Store", Worker: own + "Worker",
@@ -454,7 +456,7 @@ func prefixedNames(payload string) model.Names {
 func declared(n *model.Names) []*string {
 	return []*string{
 		&n.Queue, &n.Local, &n.New, &n.Options, &n.Lease, &n.NewLease, &n.Run, &n.RunOptions,
-		&n.Event, &n.Reader, &n.DeadLetter, &n.Task, &n.Snapshot,
+		&n.Event, &n.Reader, &n.DeadLetter, &n.Task, &n.Snapshot, &n.Coordinator, &n.NewCoordinator,
 		&n.AppendJSON, &n.ParseJSON, &n.DecodeJSON,
 		&n.Directive, &n.Store, &n.Worker, &n.PayloadSize, &n.PayloadLog, &n.ChunkBits, &n.ChunkSize,
 	}

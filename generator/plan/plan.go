@@ -25,6 +25,7 @@ func Plan(prog *load.Program) (queues []*model.Queue, diags diag.List) {
 	}
 
 	for _, target := range prog.Targets {
+		r.withoutQueue(target)
 		for _, d := range target.Directives {
 			if d.Name != "queue" {
 				continue
@@ -83,7 +84,7 @@ func (r *run) plan(target *load.Target, d directive.Directive) *model.Queue {
 		Article: article(target.Object.Name()),
 		Fields:  p.logFields(named),
 	}
-	codec, known := p.codecTypes(named)
+	codec, effects, known := p.codecTypes(named)
 	p.guard(known)
 	p.reachable(args)
 	if len(r.diags) > before {
@@ -101,6 +102,7 @@ func (r *run) plan(target *load.Target, d directive.Directive) *model.Queue {
 		Names:      names,
 		Policy:     policy,
 		Codec:      codec,
+		Effects:    effects,
 		Guards:     p.guards,
 		Constraint: target.Constraint,
 	}
