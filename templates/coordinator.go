@@ -98,7 +98,7 @@ func emitEffect(f *file, e *model.Effect) {
 	f.words["Effect"], f.words["effect"] = e.Name, strconv.Quote(e.Name)
 	f.words["Result"], f.words["schema"] = e.Type, strconv.Quote(e.Schema)
 	f.words["decodeResult"] = e.Decode
-	f.words["appendResult"] = appendResult(appenderOf(f.queue, e))
+	f.words["appendResult"] = appendResult(&e.Append)
 
 	f.declare(`
 $Effect runs do once for the task of the lease and returns what it gave, at
@@ -146,20 +146,10 @@ func (c *$Coordinator) run$Effect(
 }`)
 }
 
-// appenderOf is the function that appends an effect's result.
-func appenderOf(q *model.Queue, e *model.Effect) *model.Func {
-	for i := range q.Codec.Appenders {
-		if f := &q.Codec.Appenders[i]; f.Name == e.Append {
-			return f
-		}
-	}
-	panic("templates: no function " + e.Append) //nolint:forbidigo // the planner names only those it plans
-}
-
 // appendResult is what returns the JSON of v.
-func appendResult(f *model.Func) string {
-	call := f.Name + "(nil, " + passed(&f.Elem, at("v")) + depthArgument(&f.Elem, "1") + ")"
-	if !f.Elem.CanFail {
+func appendResult(e *model.Elem) string {
+	call := e.Func + "(nil, " + passed(e, at("v")) + depthArgument(e, "1") + ")"
+	if !e.CanFail {
 		call += ", nil"
 	}
 

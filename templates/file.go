@@ -47,7 +47,7 @@ func words(q *model.Queue) map[string]string {
 		"Event": n.Event, "Reader": n.Reader,
 		"DeadLetter": n.DeadLetter, "Task": n.Task, "Snapshot": n.Snapshot,
 		"Coordinator": n.Coordinator, "NewCoordinator": n.NewCoordinator,
-		"AppendJSON": n.AppendJSON, "ParseJSON": n.ParseJSON, "DecodeJSON": n.DecodeJSON,
+		"AppendJSON": n.AppendJSON, "ParseJSON": n.ParseJSON, "DecodeJSON": n.DecodeJSON, "ReadJSON": n.ReadJSON,
 		"directive": n.Directive, "store": n.Store, "worker": n.Worker,
 		"chunkBits": n.ChunkBits, "chunkSize": n.ChunkSize,
 		"payloadSize": n.PayloadSize, "payloadLog": n.PayloadLog,

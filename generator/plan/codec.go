@@ -52,16 +52,27 @@ func (p *planner) codecTypes(t *types.Named) (codec model.Codec, effects []model
 	}
 
 	c.checkLocks(t)
-	if c.usable(t) {
+	switch {
+	case !c.usable(t):
+	case c.hasCodec(t) && c.scope.path != t.Obj().Pkg().Path():
+		c.sharedRoot(t)
+	default:
 		c.appendFunc(t, true)
 		c.decodeRoot(t)
 	}
-	effects = c.effects()
+	if !p.codecOnly {
+		effects = c.effects()
+	}
 	if len(p.diags) > before {
 		return model.Codec{}, nil, nil
 	}
-	c.planSize(t)
+	if !p.codecOnly {
+		c.planSize(t)
+	}
 	settle(&c.codec)
+	for i := range effects {
+		settleEffect(&c.codec, &effects[i])
+	}
 
 	return c.codec, effects, c.known
 }

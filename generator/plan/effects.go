@@ -25,11 +25,14 @@ const eventSuffix = "Event"
 
 // withoutQueue reports effects of a type that has no queue.
 func (r *run) withoutQueue(target *load.Target) {
-	if slices.ContainsFunc(target.Directives, func(d directive.Directive) bool { return d.Name == "queue" }) {
+	if _, ok := target.Directive("queue"); ok {
 		return
 	}
 	for _, d := range target.Directives {
-		r.errorf(d.Pos, "TQ145", "tqgen:%s without tqgen:queue on %s", d.Name, target.Object.Name()).
+		if d.Name != "effect" {
+			continue
+		}
+		r.errorf(d.Pos, "TQ145", "tqgen:effect without tqgen:queue on %s", target.Object.Name()).
 			Helpf("an effect is one of a queue's tasks: add //tqgen:queue above %s", target.Object.Name())
 	}
 }
@@ -143,43 +146,69 @@ func (c *codecPlanner) result(d directive.Directive, args arguments, e *model.Ef
 	e.Type = c.scope.typeString(t)
 	e.Append = c.appendResult(t)
 	e.Decode = c.decodeResult(t)
-	e.Shape = shapeOf(c.codec.Appenders, e.Append)
+	e.Shape = c.shape(t)
 	if e.Schema == "" {
 		sum := sha256.Sum256([]byte(e.Shape))
 		e.Schema = "shape-" + hex.EncodeToString(sum[:8])
 	}
 }
 
-// appendResult gives the function that appends a t. Methods of what a pointer
-// points to are called there.
-func (c *codecPlanner) appendResult(t types.Type) string {
-	if !isPointer(t) {
-		return c.appendFunc(t, true)
+// appendResult gives the call of the function that appends a t: the shared
+// codec's, or one that is planned here. Methods of what a pointer points to are
+// called there.
+func (c *codecPlanner) appendResult(t types.Type) model.Elem {
+	e := c.appendElem(t, true, false)
+	switch {
+	case e.Func != "":
+	case isPointer(t):
+		name := c.scope.function("append" + c.word(t))
+		c.codec.Appenders = append(c.codec.Appenders, model.Func{Name: name, Elem: e})
+		e.Func = name
+	default:
+		e.Func = c.appendFunc(t, true)
 	}
-	name := c.scope.function("append" + c.word(t))
-	at := len(c.codec.Appenders)
-	c.codec.Appenders = append(c.codec.Appenders, model.Func{Name: name})
-	c.codec.Appenders[at].Elem = c.appendElem(t, true, false)
 
-	return name
+	return e
 }
 
 // decodeResult gives the function that decodes a t, by its methods if it has
 // any.
 func (c *codecPlanner) decodeResult(t types.Type) string {
-	body := c.decodeMethods(t)
-	if body.Kind == noKind && !isPointer(t) {
+	e := c.decodeElem(t, false)
+	switch {
+	case e.Func != "":
+		return e.Func
+	case e.Kind != model.Pointer && c.decodeMethods(t).Kind == noKind:
 		return c.decodeFunc(t)
 	}
 	name := c.scope.function("decode" + c.word(t))
-	at := len(c.codec.Decoders)
-	c.codec.Decoders = append(c.codec.Decoders, model.Func{Name: name})
-	if body.Kind == noKind {
-		body = c.decodeElem(t, false)
-	}
-	c.codec.Decoders[at].Elem = body
+	c.codec.Decoders = append(c.codec.Decoders, model.Func{Name: name, Elem: e})
 
 	return name
+}
+
+// settleEffect completes the call of a function of the codec.
+func settleEffect(codec *model.Codec, e *model.Effect) {
+	for i := range codec.Appenders {
+		if f := &codec.Appenders[i]; f.Name == e.Append.Func && !e.Append.Shared {
+			e.Append = f.Elem
+			e.Append.Func = f.Name
+		}
+	}
+	e.Append.CanFail = e.Append.CanFail || e.Append.Shared
+}
+
+// shape is the JSON form of a t, as text. It does not matter which codecs are
+// shared, so it is planned for itself.
+func (c *codecPlanner) shape(t types.Type) string {
+	alone := *c.run
+	alone.codecs, alone.diags = nil, nil
+	p := *c.planner
+	p.run, p.scope = &alone, newScope(c.scope.path, nil, "")
+	s := &codecPlanner{planner: &p, root: c.root, reported: map[string]bool{}}
+	e := s.appendResult(t)
+
+	return shapeOf(s.codec.Appenders, e.Func)
 }
 
 // shapeOf is the JSON form that a function writes, as text. It is the same for

@@ -17,10 +17,13 @@ type core struct {
 	opt   Options
 	store Store
 	base  time.Time // wall clock and monotonic reading of Instant 0
-	cross crossing
-	_     apart
-	in    intake
-	_     apart
+	// watches follow the depth; nil if there are none. The slice is changed
+	// under both locks, and told of tasks under that of the side they are on.
+	watches []*DepthWatch
+	cross   crossing
+	_       apart
+	in      intake
+	_       apart
 
 	free list    // free slots that producers have not got yet, through next
 	last Instant // latest time seen
@@ -89,8 +92,11 @@ func (c *core) discard(i Slot) {
 	c.free.n++
 }
 
-// leave counts a live task out.
-func (c *core) leave() { c.cross.gone.Add(1) }
+// leave counts a live task out that was leased.
+func (c *core) leave() {
+	c.cross.gone.Add(1)
+	c.depth(0, -1)
+}
 
 // wait puts a live task in line: delayed until due, or ready now.
 func (c *core) wait(i Slot, now, due Instant) {
@@ -196,6 +202,7 @@ func (c *core) grant(now Instant, owner string) (Slot, error) {
 	s.granted = int32(s.attempt)
 	s.phase, s.until = phaseLeased, now+Instant(c.opt.Lease)
 	c.push(&c.leased, i)
+	c.depth(-1, 0)
 	c.count.Granted++
 	c.record(LeaseGranted, 0, i, now, false)
 
@@ -284,6 +291,7 @@ func (c *core) release(i Slot, t *Token, now Instant) error {
 	s.attempt--
 	c.count.Released++
 	c.waitFirst(i, now)
+	c.depth(1, 0)
 	c.record(Released, 0, i, now, false)
 
 	return nil
@@ -318,6 +326,7 @@ func (c *core) retry(kind Kind, flags Flags, i Slot, now Instant) {
 	c.record(kind, flags, i, now, true)
 	c.count.Requeued++
 	c.wait(i, now, now+c.opt.Backoff.delay(s.id, int(s.attempt)))
+	c.depth(1, 0)
 	c.record(Requeued, flags, i, now, false)
 }
 
@@ -365,6 +374,7 @@ func (c *core) redrive(id TaskID, now Instant) error {
 	c.count.Redriven++
 	s.attempt = 0
 	c.wait(i, now, now)
+	c.depth(1, 1)
 	c.record(Redriven, 0, i, now, false)
 
 	return nil

@@ -111,6 +111,9 @@ func TestResults(t *testing.T) {
 	results(t, a.Pair, b.Pair, &l, [2]*effects.Stamp{&stamp}, [2]*effects.Stamp{&stamp})
 	box := effects.Box[effects.Receipt]{Inner: receipt}
 	results(t, a.Boxed, b.Boxed, &l, box, box)
+	label := effects.Label{Text: "a", Next: &effects.Label{Text: "b"}}
+	results(t, a.Mark, b.Mark, &l, label, label)
+	results(t, a.Marks, b.Marks, &l, []*effects.Label{&label}, []*effects.Label{&label})
 	plain := []struct{ A int }{{1}, {2}}
 	results(t, a.Plain, b.Plain, &l, plain, plain)
 }

@@ -24,6 +24,8 @@ import (
 //tqgen:effect name=Price result=float64
 //tqgen:effect name=Pair result=[2]*Stamp
 //tqgen:effect name=Boxed result=Box[Receipt]
+//tqgen:effect name=Mark result=Label
+//tqgen:effect name=Marks result=[]*Label
 //tqgen:effect name=Plain "result=[]struct{ A int }"
 type Order struct {
 	ID   int     `json:"id"`
@@ -35,6 +37,7 @@ type Order struct {
 //tqgen:queue out=.
 //tqgen:effect name=Charge result=Voucher
 //tqgen:effect name=Ship result=Receipt
+//tqgen:effect name=Mark result=Label
 type Invoice struct {
 	Number int `json:"number"`
 }
@@ -59,6 +62,15 @@ type Serial string
 type Parcel struct {
 	Grams int       `json:"grams"`
 	Parts []*Parcel `json:"parts,omitempty"`
+}
+
+// Label has a codec of its own.
+//
+//tqgen:codec
+type Label struct {
+	Text string   `json:"text"`
+	Next *Label   `json:"next,omitempty"`
+	More []*Label `json:"more,omitempty"`
 }
 
 // Level is a number by another name.
