@@ -121,6 +121,7 @@ func (e *explainer) explain() string {
 	}
 	e.shape()
 	if !e.queue.CodecOnly {
+		e.effects()
 		e.timeline()
 		e.events()
 	}
@@ -150,7 +151,9 @@ func (e *explainer) policy() {
 	given := map[string]token.Pos{}
 	for _, d := range e.target.Directives {
 		for _, a := range d.Args {
-			given[a.Key] = a.KeyPos
+			if d.Name == "queue" {
+				given[a.Key] = a.KeyPos
+			}
 		}
 	}
 	rows := e.table("\npolicy\n")
@@ -243,6 +246,20 @@ func (e *explainer) shape() {
 		e.out.WriteString("\nsensitive: absent from logs and errors, not from json\n")
 		fmt.Fprintf(&e.out, "\t%s\n", strings.Join(sensitive, ", "))
 	}
+}
+
+// effects lists the effects of the payload's tasks: methods, result, and the
+// schema id of its records with the JSON that it stands for.
+func (e *explainer) effects() {
+	rows := e.table("\neffects\n")
+	for _, f := range e.queue.Effects {
+		origin := f.Shape
+		if !strings.HasPrefix(f.Schema, "shape-") {
+			origin = "declared, for " + f.Shape
+		}
+		rows.row(f.Name+", "+f.Name+"Event", f.Type, f.Schema, origin)
+	}
+	rows.flush()
 }
 
 // members lists the fields of the struct that a function of the codec writes,

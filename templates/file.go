@@ -48,6 +48,7 @@ func words(q *model.Queue) map[string]string {
 		"Source": n.Source, "NewSource": n.NewSource, "SourceOptions": n.SourceOptions,
 		"Sink": n.Sink, "NewSink": n.NewSink, "SinkOptions": n.SinkOptions, "Fanout": n.Fanout,
 		"DeadLetter": n.DeadLetter, "Task": n.Task, "Snapshot": n.Snapshot,
+		"Coordinator": n.Coordinator, "NewCoordinator": n.NewCoordinator,
 		"AppendJSON": n.AppendJSON, "ParseJSON": n.ParseJSON, "DecodeJSON": n.DecodeJSON, "ReadJSON": n.ReadJSON,
 		"directive": n.Directive, "store": n.Store, "worker": n.Worker,
 		"chunkBits": n.ChunkBits, "chunkSize": n.ChunkSize,

@@ -31,6 +31,7 @@ var artefacts = []artefact{
 	{"source", emitSource},
 	{"sink", emitSink},
 	{"codec", emitCodec},
+	{"coordinator", emitCoordinator},
 }
 
 // Render gives the files of one output package, in the order of the table.

@@ -39,6 +39,8 @@ type Spec struct {
 	Place Place
 	Keys  []Key // sorted by name
 	Doc   string
+
+	Repeats bool // it may stand several times on one declaration
 }
 
 // Key declares one key of a directive.
@@ -55,6 +57,15 @@ var Specs = []Spec{
 	{
 		Name: "codec", Place: OnType,
 		Doc: "gives the struct type an exported codec, which payloads use",
+	},
+	{
+		Name: "effect", Place: OnType, Repeats: true,
+		Doc: "gives the queue's Coordinator a method for an effect of its tasks",
+		Keys: []Key{
+			{"name", Text, "Notify", "name of the method, and of the effect in its records"},
+			{"result", Text, "NotifyResult", "Go type of what the effect gives"},
+			{"schema", Text, "notify/1", "schema id of the result in records"},
+		},
 	},
 	{
 		Name: "queue", Place: OnType,

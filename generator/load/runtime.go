@@ -17,7 +17,7 @@ const (
 // They are asked for together with the patterns, so that checking the output
 // needs no second query.
 var outputImports = []string{
-	RuntimePath, runtimeRoot + "jsonwire", runtimeRoot + "replication",
+	RuntimePath, runtimeRoot + "effect", runtimeRoot + "jsonwire", runtimeRoot + "replication",
 	"bytes", "cmp", "context", "encoding/base64", "encoding/binary", "errors", "fmt", "io", "iter", "log/slog",
 	"maps", "math", "slices", "sort", "strconv", "strings", "sync", "time",
 }

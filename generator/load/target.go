@@ -202,8 +202,9 @@ func (p *Program) reach(whole bool) *reach {
 	return r
 }
 
+// declsOf gives what declares a target: its type, and what its effects give.
 func (l *loader) declsOf(t *Target) []*decl {
-	return l.units[t.Package.Path].decls[t.Spec.Name.Name]
+	return append(l.effectsOf(t), l.units[t.Package.Path].decls[t.Spec.Name.Name]...)
 }
 
 // fieldDirectives gathers the directives on fields of all packages that were

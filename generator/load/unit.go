@@ -285,6 +285,7 @@ func (s *source) index() {
 			}
 		}
 	}
+	s.effects()
 }
 
 func (s *source) spec(d *ast.GenDecl, i int, spec ast.Spec) {

@@ -21,6 +21,7 @@ type Queue struct {
 	Names      Names
 	Policy     Policy
 	Codec      Codec
+	Effects    []Effect
 	Guards     []Guard // one a struct or named scalar the codec knows
 	Constraint string  // //go:build expression of the payload's file, "" if none
 }
@@ -97,6 +98,16 @@ const (
 	GuardFields                  // name and type of single fields
 	GuardScalar                  // the underlying basic type
 )
+
+// Effect is an effect of the payload's tasks that has a result.
+type Effect struct {
+	Name   string // method for tasks, and in ids: "Notify"
+	Type   string // result, as the output spells it: "lease.NotifyResult"
+	Append Elem   // call of a function of the codec for it
+	Decode string // function of the codec for it
+	Schema string // id in records
+	Shape  string // what the id follows from where it is not declared, for people
+}
 
 // Policy is the directive's policy with defaults applied.
 type Policy struct {

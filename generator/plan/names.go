@@ -19,6 +19,7 @@ import (
 // and no local may have them.
 var fixedImports = map[string]string{
 	"context":     "context",
+	"effect":      runtimePath + "/effect",
 	"errors":      "errors",
 	"fmt":         "fmt",
 	"iter":        "iter",
@@ -39,13 +40,14 @@ const runtimePath = "github.com/tqgen/tqgen/runtime"
 // for within the function the local would hide it. A test compares the list
 // with what the templates really declare.
 var reservedLocals = []string{
-	"a", "after", "all", "apply", "at", "attached", "b", "budget", "cause", "chunk", "ctx",
-	"cursor", "depth", "dst", "e", "end", "entries", "entry", "err", "events", "forward", "g",
-	"grace", "grant", "handler", "header", "i", "id", "ids", "key", "keys", "l", "letter",
-	"letters", "limit", "m", "more", "n", "next", "null", "o", "observe", "ok", "out", "owner",
-	"p", "ps", "q", "quoted", "r", "raw", "reader", "ready", "record", "records", "ref", "refs",
-	"room", "s", "settled", "sink", "sinks", "slot", "slots", "src", "start", "state", "t",
-	"tasks", "text", "to", "token", "until", "v", "value", "w", "when", "yield",
+	"a", "after", "all", "apply", "at", "attached", "b", "budget", "c", "call", "cause", "chunk",
+	"ctx", "cursor", "depth", "do", "dst", "e", "end", "entries", "entry", "err", "events",
+	"forward", "g", "grace", "grant", "handler", "header", "i", "id", "ids", "key", "keys", "l",
+	"letter", "letters", "limit", "m", "more", "n", "name", "next", "null", "o", "observe", "ok",
+	"out", "owner", "p", "ps", "q", "quoted", "r", "raw", "reader", "ready", "record", "recorder",
+	"records", "ref", "refs", "room", "run", "s", "settled", "sink", "sinks", "slot", "slots",
+	"src", "start", "state", "t", "tasks", "text", "to", "token", "until", "v", "value", "w",
+	"when", "yield",
 }
 
 // codecLocals are those of them that codecs have.

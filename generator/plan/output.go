@@ -439,6 +439,7 @@ func plainNames() model.Names {
 		Source: "Source", NewSource: "NewSource", SourceOptions: "SourceOptions",
 		Sink: "Sink", NewSink: "NewSink", SinkOptions: "SinkOptions", Fanout: "Fanout",
 		DeadLetter: "DeadLetter", Task: "Task", Snapshot: "Snapshot",
+		Coordinator: "Coordinator", NewCoordinator: "NewCoordinator",
 		AppendJSON: "AppendJSON", ParseJSON: "ParseJSON", DecodeJSON: "DecodeJSON",
 		Directive: "directive", Store: "store", Worker: "worker",
 		PayloadSize: "payloadSize", PayloadLog: "payloadLog",
@@ -461,6 +462,7 @@ func prefixedNames(payload string) model.Names {
 		Sink: payload + "Sink", NewSink: "New" + payload + "Sink", SinkOptions: payload + "SinkOptions",
 		Fanout:     payload + "Fanout",
 		DeadLetter: payload + "DeadLetter", Task: payload + "Task", Snapshot: payload + "Snapshot",
+		Coordinator: payload + "Coordinator", NewCoordinator: "New" + payload + "Coordinator",
 		AppendJSON: "Append" + payload + "JSON",
 		ParseJSON:  "Parse" + payload + "JSON", DecodeJSON: "Decode" + payload + "JSON",
 		Directive: own + "Directive", Store: own + "Store", Worker: own + "Worker",
@@ -475,6 +477,7 @@ func declared(n *model.Names) []*string {
 		&n.Queue, &n.Local, &n.New, &n.Options, &n.Lease, &n.NewLease, &n.Run, &n.RunOptions,
 		&n.Event, &n.Reader, &n.Source, &n.NewSource, &n.SourceOptions,
 		&n.Sink, &n.NewSink, &n.SinkOptions, &n.Fanout, &n.DeadLetter, &n.Task, &n.Snapshot,
+		&n.Coordinator, &n.NewCoordinator,
 		&n.AppendJSON, &n.ParseJSON, &n.DecodeJSON,
 		&n.Directive, &n.Store, &n.Worker, &n.PayloadSize, &n.PayloadLog, &n.ChunkBits, &n.ChunkSize,
 	}

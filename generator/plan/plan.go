@@ -35,6 +35,7 @@ func Plan(prog *load.Program) (queues []*model.Queue, diags diag.List) {
 		}
 	}
 	for _, target := range prog.Targets {
+		r.withoutQueue(target)
 		if d, ok := target.Directive("queue"); ok {
 			if q := r.plan(target, d); q != nil {
 				queues = append(queues, q)
@@ -92,7 +93,7 @@ func (r *run) plan(target *load.Target, d directive.Directive) *model.Queue {
 		Article: article(target.Object.Name()),
 		Fields:  p.logFields(named),
 	}
-	codec, known := p.codecTypes(named)
+	codec, effects, known := p.codecTypes(named)
 	p.guard(known)
 	p.reachable(args)
 	if len(r.diags) > before {
@@ -110,6 +111,7 @@ func (r *run) plan(target *load.Target, d directive.Directive) *model.Queue {
 		Names:      names,
 		Policy:     policy,
 		Codec:      codec,
+		Effects:    effects,
 		Guards:     p.guards,
 		Constraint: target.Constraint,
 	}

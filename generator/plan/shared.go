@@ -37,7 +37,7 @@ func (r *run) planCodec(target *load.Target, d directive.Directive) *model.Queue
 	out := p.prefixed(d.Pos)
 	names := p.declareShared(d.Pos, out)
 	p.methodless(named)
-	codec, known := p.codecTypes(named)
+	codec, _, known := p.codecTypes(named)
 	p.guard(known)
 	if len(r.diags) > before {
 		return nil

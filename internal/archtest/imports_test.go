@@ -34,7 +34,7 @@ const (
 )
 
 // runtimes is what generated code may import.
-var runtimes = []string{"runtime/jsonwire", "runtime/tq", "runtime/replication"}
+var runtimes = []string{"runtime/jsonwire", "runtime/tq", "runtime/effect", "runtime/replication"}
 
 // house lists every room. A package that is not listed is a violation: where
 // it stands is to be decided, not found out.
