@@ -550,6 +550,7 @@ func (s *storm) compareAnswers() error {
 // compareOrder looks for two calls, one after the other, that the log has the
 // other way round.
 func (s *storm) compareOrder() error {
+	const aLook = "a look"
 	type place struct {
 		look
 		what string
@@ -567,9 +568,17 @@ func (s *storm) compareOrder() error {
 		}
 	}
 	for _, l := range s.looks {
-		places = append(places, place{l, "a look"})
+		places = append(places, place{l, aLook})
 	}
-	slices.SortStableFunc(places, func(a, b place) int { return int(a.seq) - int(b.seq) }) // looks come last
+	slices.SortFunc(places, func(a, b place) int { // of those at one place, looks come last, in any order
+		for _, d := range []int{int(a.seq) - int(b.seq), b2i(a.what == aLook) - b2i(b.what == aLook)} {
+			if d != 0 {
+				return d
+			}
+		}
+
+		return int(a.began - b.began)
+	})
 	latest := place{look: look{span: span{began: math.MinInt64}}}
 	for _, p := range places {
 		if p.ended < latest.began {
