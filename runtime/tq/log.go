@@ -13,6 +13,11 @@ type log struct {
 	bytes   int64    // payload bytes of tasks that are gone and still shown
 	maxByte int64
 	whole   int // events of the drain or restore under way, which stay together
+
+	// What is being read stays as it is: nobody reads records below pinned, and
+	// unpin waits until nobody reads the record of a sequence any more.
+	pinned Sequence
+	unpin  func(Sequence) (pinned Sequence)
 }
 
 // record is an event in terms of the core: it refers to the slot, which
@@ -32,7 +37,13 @@ type record struct {
 	more    bool
 }
 
-func (l *log) init(entries int, bytes int64) { l.limit, l.maxByte = entries, bytes }
+func (l *log) init(entries int, bytes int64) {
+	l.limit, l.maxByte = entries, bytes
+	l.pinned = noSequence
+}
+
+// noSequence is above all there will be.
+const noSequence = Sequence(1<<64 - 1)
 
 func (l *log) on() bool { return len(l.ring) > 0 }
 
@@ -40,7 +51,9 @@ func (l *log) shows(s Sequence) bool { return l.on() && s >= l.first && s > 0 }
 
 func (l *log) len() int { return int(l.seq + 1 - l.first) }
 
-func (l *log) at(s Sequence) *record { return &l.ring[uint64(s)&uint64(len(l.ring)-1)] }
+func (l *log) at(s Sequence) *record { return inRing(l.ring, s) }
+
+func inRing(ring []record, s Sequence) *record { return &ring[uint64(s)&uint64(len(ring)-1)] }
 
 // resize makes the ring take n records, which are no fewer than it has.
 func (l *log) resize(n int) {
@@ -76,6 +89,9 @@ func (c *core) stopLog() {
 // evict drops the oldest record, and the slot it was the last to show.
 func (c *core) evict() {
 	seq := c.log.first
+	if seq >= c.log.pinned {
+		c.log.pinned = c.log.unpin(seq)
+	}
 	i := c.log.at(seq).slot
 	c.log.at(seq).err, c.log.at(seq).owner = nil, ""
 	c.log.first++
@@ -157,9 +173,10 @@ func (r *record) grantOf(s *slot) {
 	r.epoch, r.granter, r.owner, r.granted = s.epoch, s.granter, s.owner, s.granted
 }
 
-// export gives a record in terms of the outside, in place: it is large.
-func (c *core) export(seq Sequence, out *Record) {
-	r := c.log.at(seq)
+// export gives a record in terms of the outside, in place: it is large. It
+// needs no lock while the record is pinned: of its slot it reads what no task
+// changes.
+func (c *core) export(r *record, seq Sequence, out *Record) {
 	s := c.at(r.slot)
 	out.Sequence, out.Kind, out.Flags, out.More = seq, r.kind, r.flags, r.more
 	out.Slot, out.Task, out.Attempt = r.slot, s.id, int(r.attempt)
