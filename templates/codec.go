@@ -16,16 +16,41 @@ func emitCodec(f *file) {
 	emitAppendJSON(f, codec)
 	emitParseJSON(f, codec)
 	emitDecodeJSON(f, codec)
+	emitCodecFuncs(f, codec)
+	emitSize(f, codec)
+}
+
+// emitSharedCodec prints the codec of a struct that payloads share:
+// golden/accept/shared.
+func emitSharedCodec(f *file) {
+	codec := &f.queue.Codec
+	emitAppendJSON(f, codec)
+	emitParseJSON(f, codec)
+	emitDecodeJSON(f, codec)
+	f.declare(`
+$ReadJSON reads the JSON form of $a $PayloadName into p, where r is: it is what the
+codecs of types that hold $a $PayloadName call. r keeps the error.`, `
+func $ReadJSON(r *jsonwire.Reader, p *$Payload) { $decode(r, p) }`)
+	emitCodecFuncs(f, codec)
+	emitWindow(f)
+	emitGuards(f)
+}
+
+// emitCodecFuncs prints the unexported functions.
+func emitCodecFuncs(f *file, codec *model.Codec) {
 	for i := range codec.Appenders {
-		emitAppender(f, &codec.Appenders[i])
+		if fn := &codec.Appenders[i]; !fn.Shared {
+			emitAppender(f, fn)
+		}
 	}
 	for i := range codec.Zeros {
 		emitZero(f, &codec.Zeros[i])
 	}
 	for i := range codec.Decoders {
-		emitDecoder(f, &codec.Decoders[i])
+		if fn := &codec.Decoders[i]; !fn.Shared {
+			emitDecoder(f, fn)
+		}
 	}
-	emitSize(f, codec)
 }
 
 // emitAppendJSON prints AppendJSON: golden/accept/minimal.

@@ -46,7 +46,7 @@ func words(q *model.Queue) map[string]string {
 		"Lease": n.Lease, "NewLease": n.NewLease, "CompleteAll": n.CompleteAll, "Run": n.Run, "RunOptions": n.RunOptions,
 		"Event": n.Event, "Reader": n.Reader,
 		"DeadLetter": n.DeadLetter, "Task": n.Task, "Snapshot": n.Snapshot,
-		"AppendJSON": n.AppendJSON, "ParseJSON": n.ParseJSON, "DecodeJSON": n.DecodeJSON,
+		"AppendJSON": n.AppendJSON, "ParseJSON": n.ParseJSON, "DecodeJSON": n.DecodeJSON, "ReadJSON": n.ReadJSON,
 		"directive": n.Directive, "store": n.Store, "worker": n.Worker,
 		"chunkBits": n.ChunkBits, "chunkSize": n.ChunkSize,
 		"payloadSize": n.PayloadSize, "payloadLog": n.PayloadLog,

@@ -395,6 +395,9 @@ func (q *$Local) Reopen() error { return q.engine.Reopen() }`)
 Stats reads the queue's counts and counters, all of one moment.`, `
 func (q *$Local) Stats(context.Context) (tq.Stats, error) { return q.engine.Stats(), nil }`)
 	f.declare(`
+Probe is where backpressure monitors, instruments and diagnostics attach.`, `
+func (q *$Local) Probe() *tq.Probe { return q.engine.Probe() }`)
+	f.declare(`
 Close wakes everybody who waits with tq.ErrClosed. Leases can still settle, and
 Drain takes out what is left. Closing a closed queue does nothing.`, `
 func (q *$Local) Close() error { return q.engine.Close() }`)

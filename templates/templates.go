@@ -34,8 +34,12 @@ var artefacts = []artefact{
 // Render gives the files of one output package, in the order of the table.
 // The same model gives the same bytes.
 func Render(q *model.Queue) ([]File, error) {
-	files := make([]File, 0, len(artefacts))
-	for _, a := range artefacts {
+	list := artefacts
+	if q.CodecOnly {
+		list = []artefact{{"codec", emitSharedCodec}}
+	}
+	files := make([]File, 0, len(list))
+	for _, a := range list {
 		name := q.Package.FilePrefix + a.name + ".tq.go"
 		f := newFile(q)
 		a.emit(f)

@@ -52,15 +52,22 @@ type Key struct {
 // section for each and for each of their keys.
 var Specs = []Spec{
 	{
+		Name: "codec", Place: OnType,
+		Doc: "gives the struct type an exported codec, which payloads use",
+	},
+	{
 		Name: "queue", Place: OnType,
 		Doc: "emits a task queue for the struct type",
 		Keys: []Key{
 			{"attempts", Count, "5", "grants before a task is dead"},
 			{"backoff", Backoff, "exp(1s,1m,20%)", "delay before a failed task is ready again"},
 			{"capacity", Count, "512", "live tasks the queue holds"},
+			{"cooldown", Duration, "5s", "pause between two backpressure signals"},
 			{"dead", Count, "512", "dead letters kept"},
 			{"heartbeat", Duration, "10s", "interval at which Run extends a lease"},
+			{"high", Count, "384", "pending tasks at which backpressure begins"},
 			{"lease", Duration, "30s", "time a worker has before its lease expires"},
+			{"low", Count, "192", "pending tasks at which backpressure ends"},
 			{"name", Text, "resource-lease", "queue name in events, metrics and logs"},
 			{"out", Folder, "./leasequeue", "folder of the output"},
 			{"package", Text, "leasequeue", "package name of the output"},

@@ -11,6 +11,8 @@ import (
 
 // Queue is everything the templates need for one payload.
 type Queue struct {
+	CodecOnly bool // a shared struct with a codec of its own: there is no queue, and no policy
+
 	Source     string // import path and type of the payload, "github.com/x/lease.ResourceLease"
 	Name       string // queue name in events, metrics and logs, "resource-lease"
 	Package    Package
@@ -101,6 +103,8 @@ type Policy struct {
 	Capacity, Attempts, Dead int
 	Lease, Heartbeat         time.Duration
 	Backoff                  Backoff
+	High, Low                int // watermarks of pending tasks
+	Cooldown                 time.Duration
 }
 
 // Backoff is the requeue delay after a failed attempt.

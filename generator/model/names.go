@@ -12,6 +12,7 @@ type Names struct {
 	DeadLetter, Task, Snapshot string
 
 	AppendJSON, ParseJSON, DecodeJSON string
+	ReadJSON                          string // of a shared struct
 
 	Directive   string // the directive's policy as Options
 	Store       string // tq.Store over the payloads of a Local

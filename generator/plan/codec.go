@@ -42,14 +42,20 @@ func (p *planner) codecTypes(t *types.Named) (codec model.Codec, known []types.T
 	}
 
 	c.checkLocks(t)
-	if c.usable(t) {
+	switch {
+	case !c.usable(t):
+	case c.hasCodec(t) && c.scope.path != t.Obj().Pkg().Path():
+		c.sharedRoot(t)
+	default:
 		c.appendFunc(t, true)
 		c.decodeRoot(t)
 	}
 	if len(p.diags) > before {
 		return model.Codec{}, nil
 	}
-	c.planSize(t)
+	if !p.codecOnly {
+		c.planSize(t)
+	}
 	settle(&c.codec)
 
 	return c.codec, c.known

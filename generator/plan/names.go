@@ -47,6 +47,12 @@ var reservedLocals = []string{
 	"yield",
 }
 
+// codecLocals are those of them that codecs have.
+var codecLocals = []string{
+	"a", "b", "depth", "dst", "e", "entries", "entry", "err", "i", "key", "keys", "m", "o", "ok", "out",
+	"p", "r", "raw", "src", "start", "text", "v", "value",
+}
+
 // undeclarable are identifiers that Go lets no import and no function of ours
 // have, though a package may be called init.
 var undeclarable = []string{"_", "init", "main"}

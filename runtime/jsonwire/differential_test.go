@@ -75,6 +75,23 @@ func (p payload) decodeInto(src []byte, v any) error {
 	return r.Finish()
 }
 
+// firstEngine reports whether the toolchain's encoding/json is the one whose
+// errors are promised. The engine that follows upon it has other kinds, offsets
+// and texts for some.
+var firstEngine = func() bool {
+	out, err := json.Marshal("\xff")
+
+	return err == nil && string(out) == `"\ufffd"`
+}()
+
+// needsFirstEngine skips a comparison of errors, or of what they leave behind.
+func needsFirstEngine(t testing.TB) {
+	t.Helper()
+	if !firstEngine {
+		t.Skip("errors of this toolchain's encoding/json are not those that are promised")
+	}
+}
+
 // sameError compares kinds, offsets and fields, and text where it is not ours.
 func sameError(got, want error) error {
 	differ := fmt.Errorf("error: got %T %v, want %T %v", got, got, want, printable(want))
@@ -399,6 +416,7 @@ var (
 
 func TestDecodeAsEncodingJSON(t *testing.T) {
 	t.Parallel()
+	needsFirstEngine(t)
 	for n, p := range payloads {
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()

@@ -194,9 +194,15 @@ func cycle(coarse bool) func(testing.TB) rival {
 }
 
 // fused is enqueue, and complete and lease in one step, as Run does.
-func fused(coarse bool) func(testing.TB) rival {
+func fused(coarse bool) func(testing.TB) rival { return monitored(coarse, 0) }
+
+// monitored is fused with so many watches of the depth.
+func monitored(coarse bool, watches int) func(testing.TB) rival {
 	return func(tb testing.TB) rival {
 		b := openBox(tb, coarse)
+		for range watches {
+			b.engine.Probe().Attach(tq.NewDepthWatch(benchCapacity*3/4, benchCapacity/4, false, func() {}))
+		}
 
 		return rival{
 			produce: b.produce(tb),
@@ -245,7 +251,7 @@ func BenchmarkQueue(b *testing.B) {
 		}{
 			{"channel", channel}, {"select", channelOrDone},
 			{"cycle", cycle(false)}, {"fused", fused(false)},
-			{"coarse", cycle(true)}, {"coarsefused", fused(true)},
+			{"coarse", cycle(true)}, {"coarsefused", fused(true)}, {"monitored", monitored(false, 1)},
 		} {
 			b.Run(crowd+"/"+r.name, func(b *testing.B) {
 				q := r.open(b)

@@ -17,10 +17,13 @@ type core struct {
 	opt   Options
 	store Store
 	base  time.Time // wall clock and monotonic reading of Instant 0
-	cross crossing
-	_     apart
-	in    intake
-	_     apart
+	// watches follow the depth; nil if there are none. The slice is changed
+	// under both locks, and told of tasks under that of the side they are on.
+	watches []*DepthWatch
+	cross   crossing
+	_       apart
+	in      intake
+	_       apart
 
 	free list    // free slots that producers have not got yet, through next
 	last Instant // latest time seen
@@ -105,8 +108,11 @@ func (c *core) discard(i Slot) {
 	c.free.n++
 }
 
-// leave counts live tasks out.
-func (c *core) leave(n int) { c.cross.gone.Add(int64(n)) }
+// leave counts live tasks out that were leased.
+func (c *core) leave(n int) {
+	c.cross.gone.Add(int64(n))
+	c.depth(0, -n)
+}
 
 // wait puts a live task in line: delayed until due, or ready now.
 func (c *core) wait(i Slot, now, due Instant) {
@@ -212,6 +218,7 @@ func (c *core) grant(now Instant, owner string) (Slot, error) {
 	s.granted = int32(s.attempt)
 	s.phase, s.until = phaseLeased, now+Instant(c.opt.Lease)
 	c.push(&c.leased, i)
+	c.depth(-1, 0)
 	c.count.Granted++
 	c.record(LeaseGranted, 0, i, now, false)
 
@@ -300,6 +307,7 @@ func (c *core) release(i Slot, t *Token, now Instant) error {
 	s.attempt--
 	c.count.Released++
 	c.waitFirst(i, now)
+	c.depth(1, 0)
 	c.record(Released, 0, i, now, false)
 
 	return nil
@@ -334,6 +342,7 @@ func (c *core) retry(kind Kind, flags Flags, i Slot, now Instant) {
 	c.record(kind, flags, i, now, true)
 	c.count.Requeued++
 	c.wait(i, now, now+c.opt.Backoff.delay(s.id, int(s.attempt)))
+	c.depth(1, 0)
 	c.record(Requeued, flags, i, now, false)
 }
 
@@ -381,6 +390,7 @@ func (c *core) redrive(id TaskID, now Instant) error {
 	c.count.Redriven++
 	s.attempt = 0
 	c.wait(i, now, now)
+	c.depth(1, 1)
 	c.record(Redriven, 0, i, now, false)
 
 	return nil

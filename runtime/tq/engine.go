@@ -290,6 +290,7 @@ func (e *Engine) Close() error {
 	e.clock.close()
 	e.wakeCursors()
 	e.deaths.notify()
+	e.core.closeWatches()
 
 	return nil
 }

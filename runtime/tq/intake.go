@@ -135,6 +135,7 @@ func (c *core) admit(i Slot, now, due Instant) TaskID {
 		c.cross.unseen.Store(true)
 	}
 	c.push(&in.left, i)
+	c.depth(1, 1)
 
 	return s.id
 }

@@ -36,6 +36,7 @@ type player struct {
 	drained   []mSnapshot // what the snapshots must be
 	read      int         // events compared
 	said      string      // what the step was
+	watches   []*watched
 }
 
 const stepBytes = 3
@@ -107,6 +108,7 @@ func newPlayer(t *testing.T, with locks, b []byte) *player {
 	if p.reader, _ = p.q.Watch(0); p.reader == nil {
 		t.Fatal("no reader")
 	}
+	p.watches = watchAll(p.q)
 
 	return p
 }
@@ -630,6 +632,9 @@ func (p *player) compare() error {
 		return fmt.Errorf("counters (-want +got):\n%s", cmp.Diff(want.count, got.Counters))
 	}
 	if err := balance(got); err != nil {
+		return err
+	}
+	if err := compareWatches(p.watches, got); err != nil {
 		return err
 	}
 

@@ -90,6 +90,7 @@ func (c *core) header() SnapshotHeader {
 // stay where they are until drained is called.
 func (c *core) drain(now Instant) (SnapshotHeader, []TaskRef) {
 	now = c.clock(now)
+	waiting, leased := c.waiting(), c.leased.n
 	for i := c.leased.head; i >= 0; i = c.leased.head {
 		c.unlink(&c.leased, i)
 		c.at(i).attempt--
@@ -109,6 +110,7 @@ func (c *core) drain(now Instant) (SnapshotHeader, []TaskRef) {
 	c.first, c.due, c.delayed = c.first[:0], c.due[:0], c.delayed[:0]
 	c.ready, c.dead = emptyList, emptyList
 	c.leaving = refs
+	c.depth(-waiting, -waiting-leased)
 
 	return c.header(), refs
 }
@@ -275,6 +277,7 @@ func (c *core) putBackOne(i Slot, t *TaskState, now Instant, more bool) {
 	}
 	if t.State != Dead {
 		c.in.admitted++
+		c.depth(1, 1)
 	}
 	c.count.Restored++
 	c.record(Restored, flags, i, now, more)

@@ -42,6 +42,7 @@ type storm struct {
 	looks    []look       // of those who read
 	events   []event
 	wrong    []error
+	watches  []*watched
 }
 
 // span is from when until when a call lasted, in a count of all moments at which
@@ -403,6 +404,7 @@ func blow(t *testing.T, with locks, seed uint64, fake bool) (err error) {
 	if s.reader, err = s.q.Watch(0); err != nil {
 		return err
 	}
+	s.watches = watchAll(s.q)
 	var stopProducing context.CancelFunc
 	s.producing, stopProducing = context.WithCancel(t.Context())
 	s.working, s.stopWorking = context.WithCancel(t.Context())
@@ -492,7 +494,7 @@ func (s *storm) judge(r *rand.Rand, reader *sync.WaitGroup) error {
 	if err != nil {
 		return err
 	}
-	if err := balance(stats); err != nil {
+	if err := errors.Join(balance(stats), compareWatches(s.watches, stats)); err != nil {
 		return err
 	}
 	if stats.Counters != m.count {
