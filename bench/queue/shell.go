@@ -65,8 +65,8 @@ func (q *shell[T]) put(ctx context.Context, p T) error {
 }
 
 func (q *shell[T]) take(ctx context.Context) (l shellLease[T], err error) {
-	g, err := q.engine.Take(ctx, "")
-	if err != nil {
+	var g tq.Grant
+	if err := q.engine.Take(ctx, "", &g); err != nil {
 		return l, err
 	}
 	l = shellLease[T]{*q.at(g.Slot), g.Token, g.EnqueuedAt, g.LastError, g.Held}

@@ -210,6 +210,7 @@ func TestInvariant02LogIsInRealTime(t *testing.T) {
 		"take":            func(s *setting) error { _, err := s.queue.lease(ctx); return err },
 		"try to take":     func(s *setting) error { _, err := s.tryLease(); return err },
 		"complete":        func(s *setting) error { return s.lease.complete() },
+		"complete all":    func(s *setting) error { _, err := completeAll(s.lease); return err },
 		"fail":            func(s *setting) error { return s.lease.fail() },
 		"release":         func(s *setting) error { return s.lease.release() },
 		"dead-letter":     func(s *setting) error { return s.lease.bury() },
@@ -1314,12 +1315,13 @@ func TestInvariant19IdleReader(t *testing.T) {
 		o := policy()
 		o.LogBytes, o.LogEntries = 16<<20, 1<<16
 		must(t, q.Open(o, s))
+		s.open(q.MaxSlot())
 		idle, err := q.Watch(0)
 		must(t, err)
 		for range 2000 {
 			i, at, err := q.Put()
 			must(t, err)
-			s.bodies[i] = []byte{1}
+			*s.at(i) = []byte{1}
 			_, err = q.TryEnqueue(i, at)
 			must(t, err)
 			g, err := q.TryTake("")

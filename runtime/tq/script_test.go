@@ -128,6 +128,7 @@ var steps = []struct {
 	{4, "takeBatch", (*player).takeBatch},
 	{22, "settle", (*player).settle},
 	{6, "settleTake", (*player).settleTake},
+	{4, "completeAll", (*player).completeAll},
 	{6, "stale", (*player).stale},
 	{6, "resume", (*player).resume},
 	{22, "sleep", (*player).sleep},
@@ -233,7 +234,7 @@ func (p *player) enqueueBatch(a, _ int) error {
 	}
 	for range room {
 		slot, id := p.q.AddLocked(at)
-		p.q.shelf.bodies[slot] = []byte(p.body())
+		*p.q.shelf.at(slot) = []byte(p.body())
 		wantID, want := p.m.enqueue(p.now(), 0)
 		if err := p.entered(id, nil, wantID, want); err != nil {
 			return err
@@ -295,7 +296,7 @@ func (p *player) takeBatch(a, _ int) error {
 	}
 	defer p.q.Unlock()
 	for range 1 + a%4 {
-		if err := p.granted(lease{g, p.q.shelf.bodies[g.Slot]}, nil, "batch", false); err != nil {
+		if err := p.granted(lease{g, *p.q.shelf.at(g.Slot)}, nil, "batch", false); err != nil {
 			return err
 		}
 		more := false
@@ -304,7 +305,7 @@ func (p *player) takeBatch(a, _ int) error {
 		}
 	}
 
-	return p.granted(lease{g, p.q.shelf.bodies[g.Slot]}, nil, "batch", false)
+	return p.granted(lease{g, *p.q.shelf.at(g.Slot)}, nil, "batch", false)
 }
 
 // pick is one of the leases there were, mostly a late one.
@@ -369,13 +370,34 @@ func (p *player) settleTake(a, b int) error {
 	g, settled, err := p.q.SettleTake(done, l.Held, l.Token, outcome, "run")
 	if err == nil {
 		defer p.q.Unlock()
-		l = lease{g, p.q.shelf.bodies[g.Slot]}
+		l = lease{g, *p.q.shelf.at(g.Slot)}
 	}
 	if err := agree(settled, want); err != nil {
 		return fmt.Errorf("settling: %w", err)
 	}
 
 	return p.granted(l, err, "run", true)
+}
+
+// completeAll completes some leases, lost ones and the same one twice among them.
+func (p *player) completeAll(a, b int) error {
+	var leases []lease
+	done, lost := 0, error(nil)
+	for i := range a % 5 {
+		l := p.pick(b + i*a/5)
+		leases = append(leases, l)
+		if p.m.settle(p.now(), l.Token, tq.Complete, "") == nil {
+			done++
+		} else {
+			lost = tq.ErrLeaseLost
+		}
+	}
+	n, err := completeAll(leases...)
+	if n != done {
+		return fmt.Errorf("completed %d, want %d", n, done)
+	}
+
+	return agree(err, lost)
 }
 
 // stale presents a token that never was: one that differs in one field.

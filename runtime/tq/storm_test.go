@@ -228,12 +228,14 @@ func (s *storm) handle(r *rand.Rand, l lease) lease {
 		s.settle(tq.Release, l.Token, l.release)
 	case 4:
 		s.settle(tq.MoveToDead, l.Token, l.bury)
-	case 5, 6:
+	case 5:
 		var racers sync.WaitGroup
 		for range 2 {
 			racers.Go(func() { s.settle(tq.Complete, l.Token, l.complete) })
 		}
 		racers.Wait()
+	case 6:
+		s.settle(tq.Complete, l.Token, func() error { _, err := completeAll(l); return err })
 	case 7, 8:
 		return l
 	default:
@@ -369,7 +371,7 @@ func (s *storm) follow() {
 		}
 		s.mu.Lock()
 		for _, rec := range records {
-			s.events = append(s.events, event{rec, s.q.shelf.bodies[rec.Slot]})
+			s.events = append(s.events, event{rec, *s.q.shelf.at(rec.Slot)})
 		}
 		s.mu.Unlock()
 		last := records[len(records)-1].Sequence
@@ -552,6 +554,7 @@ func (s *storm) compareAnswers() error {
 // compareOrder looks for two calls, one after the other, that the log has the
 // other way round.
 func (s *storm) compareOrder() error {
+	const aLook = "a look"
 	type place struct {
 		look
 		what string
@@ -569,9 +572,17 @@ func (s *storm) compareOrder() error {
 		}
 	}
 	for _, l := range s.looks {
-		places = append(places, place{l, "a look"})
+		places = append(places, place{l, aLook})
 	}
-	slices.SortStableFunc(places, func(a, b place) int { return int(a.seq) - int(b.seq) }) // looks come last
+	slices.SortFunc(places, func(a, b place) int { // of those at one place, looks come last, in any order
+		for _, d := range []int{int(a.seq) - int(b.seq), b2i(a.what == aLook) - b2i(b.what == aLook)} {
+			if d != 0 {
+				return d
+			}
+		}
+
+		return int(a.began - b.began)
+	})
 	latest := place{look: look{span: span{began: math.MinInt64}}}
 	for _, p := range places {
 		if p.ended < latest.began {
@@ -731,6 +742,75 @@ func TestSlotsGoRound(t *testing.T) {
 	watch.Wait()
 	if s := q.gauges(t); s.Completed != uint64(o.MaxWaiting)*each || s.Live() != 0 || q.held() != 0 {
 		t.Errorf("%d payloads are kept: %+v", q.held(), s)
+	}
+}
+
+// TestRecordsStayWhileTheyAreRead has readers that are slower than a log that is
+// shorter than what they read: what they hold must not change under their eyes,
+// nor when somebody closes their cursor.
+func TestRecordsStayWhileTheyAreRead(t *testing.T) {
+	o := policy()
+	o.LogEntries = 16
+	q := openQueue(t, o)
+	const tasks = 20000
+	var work, readers sync.WaitGroup
+	finished := make(chan struct{})
+	for n := range 2 {
+		readers.Go(func() {
+			_, c := q.watchNow()
+			for round := 0; ; round++ {
+				records, err := c.Next(background, o.LogEntries)
+				switch {
+				case errors.Is(err, tq.ErrClosed) && q.isOver(finished):
+					return
+				case err != nil:
+					_ = c.Close()
+					_, c = q.watchNow()
+					continue
+				}
+				var closing sync.WaitGroup
+				if n == 1 && round%8 == 0 {
+					closing.Go(func() { _ = c.Close() })
+				}
+				runtime.Gosched()
+				for _, r := range records {
+					body := string(*q.shelf.at(r.Slot))
+					if runtime.Gosched(); body != fmt.Sprint(r.Task.Sequence) || string(*q.shelf.at(r.Slot)) != body {
+						t.Errorf("event %d of %v shows %q", r.Sequence, r.Task, body)
+					}
+				}
+				c.Unlock(len(records))
+				closing.Wait()
+			}
+		})
+	}
+	work.Go(func() {
+		for i := range tasks {
+			if _, err := q.enqueue(background, fmt.Append(nil, i+1)); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	work.Go(func() {
+		for range tasks {
+			l, err := q.lease(background)
+			if err := errors.Join(err, l.complete()); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	work.Wait()
+	close(finished)
+	_ = q.Close()
+	readers.Wait()
+}
+
+func (q *queue) isOver(finished <-chan struct{}) bool {
+	select {
+	case <-finished:
+		return true
+	default:
+		return false
 	}
 }
 
