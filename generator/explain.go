@@ -204,7 +204,17 @@ func (e *explainer) values() map[string]string {
 		"name":      q.Name,
 		"out":       path.Clean(out),
 		"package":   q.Package.Name,
+		"payload":   payload(p),
 	}
+}
+
+// payload spells which events carry the payload.
+func payload(p model.Policy) string {
+	if p.Sparse {
+		return "enqueued"
+	}
+
+	return "always"
 }
 
 // backoff spells a backoff as the directive does.

@@ -180,6 +180,9 @@ var changes = map[string]func(b *bench, c *generator.Config){
 	"field directive": func(b *bench, _ *generator.Config) {
 		b.replace("m/own/own.go", "\tSecret", "\t//tqgen:sensitive\n\tSecret")
 	},
+	"codec of module": func(b *bench, _ *generator.Config) {
+		b.replace("m/own/own.go", "type Detail", "//tqgen:codec\ntype Detail")
+	},
 	"replaced module": func(b *bench, _ *generator.Config) { b.replace("dep/dep.go", "Name string", "Name []byte") },
 	"another replace": func(b *bench, _ *generator.Config) { b.replace("m/go.mod", "../dep", "../copy") },
 	"go version":      func(b *bench, _ *generator.Config) { b.replace("m/go.mod", "go 1.26.0", "go 1.25.0") },

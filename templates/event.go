@@ -11,18 +11,31 @@ func emitEvent(f *file) {
 
 // emitEventType prints events and their wire form: golden/accept/minimal.
 func emitEventType(f *file) {
+	sparse := f.queue.Policy.Sparse
+	payload := `
+	// Payload is the task's, shared with the queue: nobody writes to it.`
+	without := ""
+	if sparse {
+		payload = `
+	// Payload is the task's on Enqueued and Restored, and zero on the events
+	// that follow. It is shared with the queue: nobody writes to it.`
+		without = `
+	if !replication.HasPayload(e.Kind) {
+		return replication.AppendEvent(dst, &e.Header, nil)
+	}
+`
+	}
 	f.declare(`
 $Event is one state change of one task. The header is the part no payload
 affects; it says which task, what happened and when.`, `
 type $Event struct {
 	replication.Header
-
-	// Payload is the task's, shared with the queue: nobody writes to it.
+`+payload+`
 	Payload $Payload
 }`)
 	f.declare(`
 AppendJSON appends the event's wire form to dst.`, `
-func (e *$Event) AppendJSON(dst []byte) ([]byte, error) {
+func (e *$Event) AppendJSON(dst []byte) ([]byte, error) {`+without+`
 	return replication.AppendEvent(dst, &e.Header, func(dst []byte) ([]byte, error) {
 		return $AppendJSON(dst, &e.Payload)
 	})
@@ -102,12 +115,16 @@ func (r *$Reader) Read(ctx context.Context, dst []$Event) (n int, err error) {
 
 	return len(records), nil
 }`)
-	f.declare("", `
-func (r *$Reader) event(record *tq.Record) $Event {
-	return $Event{
-		Header:  replication.HeaderOf(*record, r.name, r.incarnation),
-		Payload: *r.queue.at(record.Slot),
-	}
+	emitReaderEvent(f)
+	f.declare(`
+Snapshot gives the queue's state, and the reader goes on with the event after
+it, wherever it was before: the way on after tq.ErrGap.`, `
+func (r *$Reader) Snapshot() $Snapshot {
+	header, refs := r.cursor.Snapshot()
+	s := $Snapshot{SnapshotHeader: header, Tasks: r.queue.tasks(refs)}
+	r.queue.engine.Unlock()
+
+	return s
 }`)
 	f.declare(`
 Lag is how many events the reader is behind.`, `
@@ -118,11 +135,38 @@ queue keeps no events.`, `
 func (r *$Reader) Close() error { return r.cursor.Close() }`)
 }
 
+// emitReaderEvent prints how a record becomes an event: golden/accept/minimal,
+// and golden/accept/sparse where later events have no payload.
+func emitReaderEvent(f *file) {
+	if f.queue.Policy.Sparse {
+		f.declare("", `
+func (r *$Reader) event(record *tq.Record) (e $Event) {
+	e.Header = replication.HeaderOf(*record, r.name, r.incarnation)
+	if replication.HasPayload(e.Kind) {
+		e.Payload = *r.queue.at(record.Slot)
+	}
+
+	return e
+}`)
+
+		return
+	}
+
+	f.declare("", `
+func (r *$Reader) event(record *tq.Record) $Event {
+	return $Event{
+		Header:  replication.HeaderOf(*record, r.name, r.incarnation),
+		Payload: *r.queue.at(record.Slot),
+	}
+}`)
+}
+
 // emitWatch prints how readers attach: golden/accept/minimal.
 func emitWatch(f *file) {
 	f.declare(`
-Watch gives the events behind the one numbered after. The error is tq.ErrGap if
-they are not held: events are kept only while somebody reads.`, `
+Watch gives the events behind the one numbered after, or with tq.Latest those to
+come. The error is tq.ErrGap if they are not held: events are kept only while
+somebody reads.`, `
 func (q *$Local) Watch(after tq.Sequence) (*$Reader, error) {
 	cursor, err := q.engine.Watch(after)
 	if err != nil {

@@ -45,6 +45,8 @@ func words(q *model.Queue) map[string]string {
 		"Queue": n.Queue, "Local": n.Local, "New": n.New, "Options": n.Options,
 		"Lease": n.Lease, "NewLease": n.NewLease, "Run": n.Run, "RunOptions": n.RunOptions,
 		"Event": n.Event, "Reader": n.Reader,
+		"Source": n.Source, "NewSource": n.NewSource, "SourceOptions": n.SourceOptions,
+		"Sink": n.Sink, "NewSink": n.NewSink, "SinkOptions": n.SinkOptions, "Fanout": n.Fanout,
 		"DeadLetter": n.DeadLetter, "Task": n.Task, "Snapshot": n.Snapshot,
 		"Coordinator": n.Coordinator, "NewCoordinator": n.NewCoordinator,
 		"AppendJSON": n.AppendJSON, "ParseJSON": n.ParseJSON, "DecodeJSON": n.DecodeJSON, "ReadJSON": n.ReadJSON,

@@ -28,6 +28,8 @@ var artefacts = []artefact{
 	{"queue", emitQueue},
 	{"lease", emitLease},
 	{"event", emitEvent},
+	{"source", emitSource},
+	{"sink", emitSink},
 	{"codec", emitCodec},
 	{"coordinator", emitCoordinator},
 }

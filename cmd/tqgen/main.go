@@ -68,10 +68,16 @@ exit status: 0 all is well; 1 diagnostics or findings; 2 misuse or failure of tq
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(400) // the process is gone before memory matters
-	}
+	hurry()
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// hurry has this process, and the go command it starts, collect garbage less often:
+// both are gone before memory matters. Whoever sets GOGC knows better.
+func hurry() {
+	if os.Getenv("GOGC") == "" && os.Setenv("GOGC", "400") == nil {
+		debug.SetGCPercent(400)
+	}
 }
 
 // run is the whole command but for the process: it neither exits nor reads the

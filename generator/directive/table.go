@@ -30,6 +30,7 @@ const (
 	Count                // a whole number
 	Duration             // as time.ParseDuration reads it
 	Backoff              // const(2s) or exp(1s,1m,20%)
+	Word                 // one of a few
 )
 
 // Spec declares one directive.
@@ -82,6 +83,7 @@ var Specs = []Spec{
 			{"name", Text, "resource-lease", "queue name in events, metrics and logs"},
 			{"out", Folder, "./leasequeue", "folder of the output"},
 			{"package", Text, "leasequeue", "package name of the output"},
+			{"payload", Word, "enqueued", "events that carry the payload"},
 		},
 	},
 	{

@@ -116,6 +116,7 @@ type Policy struct {
 	Backoff                  Backoff
 	High, Low                int // watermarks of pending tasks
 	Cooldown                 time.Duration
+	Sparse                   bool // payload=enqueued: later events of a task leave the payload out
 }
 
 // Backoff is the requeue delay after a failed attempt.

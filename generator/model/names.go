@@ -8,6 +8,10 @@ type Names struct {
 	Lease, NewLease             string
 	Run, RunOptions             string
 	Event, Reader               string
+	Source, NewSource           string
+	SourceOptions               string
+	Sink, NewSink, SinkOptions  string
+	Fanout                      string
 	DeadLetter, Task, Snapshot  string
 	Coordinator, NewCoordinator string
 

@@ -40,11 +40,13 @@ const runtimePath = "github.com/tqgen/tqgen/runtime"
 // for within the function the local would hide it. A test compares the list
 // with what the templates really declare.
 var reservedLocals = []string{
-	"a", "after", "at", "b", "budget", "c", "call", "cause", "chunk", "ctx", "cursor", "depth", "do",
-	"dst", "e", "entries", "entry", "err", "g", "grace", "grant", "handler", "header", "i", "id", "ids",
-	"key", "keys", "l", "letter", "letters", "limit", "m", "n", "name", "o", "ok", "out", "owner", "p",
-	"ps", "q", "r", "raw", "ready", "record", "recorder", "records", "ref", "refs", "room", "run", "s",
-	"settled", "slot", "slots", "src", "start", "state", "t", "tasks", "text", "token",
+	"a", "after", "all", "apply", "at", "attached", "b", "budget", "c", "call", "cause", "chunk",
+	"ctx", "cursor", "depth", "do", "dst", "e", "entries", "entry", "err", "events", "forward", "g",
+	"grace", "grant", "handler", "header", "i", "id", "ids", "key", "keys", "l", "letter",
+	"letters", "limit", "m", "n", "name", "next", "o", "observe", "ok", "out", "owner", "p", "ps",
+	"q", "r", "raw", "reader", "ready", "record", "recorder", "records", "ref", "refs", "room",
+	"run", "s", "settled", "sink", "sinks", "slot", "slots", "src", "start", "state", "t", "tasks",
+	"text", "to", "token",
 	"until", "v", "value", "w", "when", "yield",
 }
 

@@ -436,6 +436,8 @@ func plainNames() model.Names {
 		Lease: "Lease", NewLease: "NewLease",
 		Run: "Run", RunOptions: "RunOptions",
 		Event: "Event", Reader: "Reader",
+		Source: "Source", NewSource: "NewSource", SourceOptions: "SourceOptions",
+		Sink: "Sink", NewSink: "NewSink", SinkOptions: "SinkOptions", Fanout: "Fanout",
 		DeadLetter: "DeadLetter", Task: "Task", Snapshot: "Snapshot",
 		Coordinator: "Coordinator", NewCoordinator: "NewCoordinator",
 		AppendJSON: "AppendJSON", ParseJSON: "ParseJSON", DecodeJSON: "DecodeJSON",
@@ -456,6 +458,9 @@ func prefixedNames(payload string) model.Names {
 		Lease: payload + "Lease", NewLease: "New" + payload + "Lease",
 		Run: "Run" + payload, RunOptions: payload + "RunOptions",
 		Event: payload + "Event", Reader: payload + "Reader",
+		Source: payload + "Source", NewSource: "New" + payload + "Source", SourceOptions: payload + "SourceOptions",
+		Sink: payload + "Sink", NewSink: "New" + payload + "Sink", SinkOptions: payload + "SinkOptions",
+		Fanout:     payload + "Fanout",
 		DeadLetter: payload + "DeadLetter", Task: payload + "Task", Snapshot: payload + "Snapshot",
 		Coordinator: payload + "Coordinator", NewCoordinator: "New" + payload + "Coordinator",
 		AppendJSON: "Append" + payload + "JSON",
@@ -470,7 +475,9 @@ func prefixedNames(payload string) model.Names {
 func declared(n *model.Names) []*string {
 	return []*string{
 		&n.Queue, &n.Local, &n.New, &n.Options, &n.Lease, &n.NewLease, &n.Run, &n.RunOptions,
-		&n.Event, &n.Reader, &n.DeadLetter, &n.Task, &n.Snapshot, &n.Coordinator, &n.NewCoordinator,
+		&n.Event, &n.Reader, &n.Source, &n.NewSource, &n.SourceOptions,
+		&n.Sink, &n.NewSink, &n.SinkOptions, &n.Fanout, &n.DeadLetter, &n.Task, &n.Snapshot,
+		&n.Coordinator, &n.NewCoordinator,
 		&n.AppendJSON, &n.ParseJSON, &n.DecodeJSON,
 		&n.Directive, &n.Store, &n.Worker, &n.PayloadSize, &n.PayloadLog, &n.ChunkBits, &n.ChunkSize,
 	}

@@ -53,7 +53,19 @@ func (p *planner) policy(args arguments) model.Policy {
 		High:      high,
 		Low:       low,
 		Cooldown:  p.cooldown(args),
+		Sparse:    p.sparse(args),
 	}
+}
+
+// sparse reads payload: whether only the first event of a task carries it.
+func (p *planner) sparse(args arguments) bool {
+	arg, given := args["payload"]
+	if given && arg.Value != "always" && arg.Value != "enqueued" {
+		p.errorf(arg.ValuePos, "TQ140", "payload=%s is neither always nor enqueued", arg.Value).
+			Helpf("write payload=enqueued to leave the payload out of all events of a task but the first")
+	}
+
+	return arg.Value == "enqueued"
 }
 
 // number reads a key whose value is a whole number from least to limit.

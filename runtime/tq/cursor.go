@@ -17,6 +17,10 @@ type Cursor struct {
 	buf    []Record
 }
 
+// Latest stands for the last event there is, where a reader is attached: it
+// gets what comes from then on.
+const Latest Sequence = 1<<64 - 1
+
 // Watch attaches a reader to what comes after the given sequence. ErrGap if
 // that is no longer held, or never was: records are kept only while a reader
 // is attached.
@@ -24,6 +28,9 @@ func (e *Engine) Watch(after Sequence) (*Cursor, error) {
 	e.lockAll()
 	defer e.Unlock()
 	l := &e.core.log
+	if after == Latest {
+		after = l.seq
+	}
 	if after > l.seq || after != l.seq && (!l.on() || after+1 < l.first) {
 		return nil, ErrGap
 	}
@@ -38,6 +45,17 @@ func (e *Engine) WatchNow() (SnapshotHeader, []TaskRef, *Cursor) {
 	now := e.lockUpToDate()
 
 	return e.core.header(), e.core.tasks(now), e.attach(e.core.log.seq)
+}
+
+// Snapshot gives the state and moves the reader to what comes after it, in one
+// step, wherever it was: the way on after ErrGap. It returns with the lock held;
+// the caller copies the payloads and calls Unlock of the engine. A closed reader
+// stays closed.
+func (c *Cursor) Snapshot() (SnapshotHeader, []TaskRef) {
+	now := c.e.lockUpToDate()
+	c.next = c.e.core.log.seq + 1
+
+	return c.e.core.header(), c.e.core.tasks(now)
 }
 
 func (e *Engine) attach(after Sequence) *Cursor {
