@@ -139,10 +139,11 @@ func (c *$Coordinator) run$Effect(
 		return out, err
 	}
 
-	r := jsonwire.NewReader(text)
-	$decodeResult(&r, &out)
+	var r jsonwire.Reader
+	r.Init(text)
+	err = r.Finish($decodeResult(&r, 0, &out))
 
-	return out, r.Finish()
+	return out, err
 }`)
 }
 

@@ -50,7 +50,9 @@ members it does not know are skipped; one that lacks a required member is a
 func (e *$Event) UnmarshalJSON(src []byte) error {
 	e.Payload = $zero
 
-	return replication.DecodeEvent(src, &e.Header, func(r *jsonwire.Reader) { $decode(r, &e.Payload) })
+	return replication.DecodeEvent(src, &e.Header, func(r *jsonwire.Reader, i int) int {
+		return $decode(r, i, &e.Payload)
+	})
 }`)
 	f.declare(`
 LogValue is the event without the sensitive fields of its payload.`, `
@@ -220,13 +222,14 @@ UnmarshalJSON reads the task's wire form. One that lacks a required member is a
 func (t *$Task) UnmarshalJSON(src []byte) error {
 	t.Payload = $zero
 	r := jsonwire.NewReader(src)
-	t.readJSON(&r)
 
-	return r.Finish()
+	return r.Finish(t.readJSON(&r, 0))
 }`)
 	f.declare("", `
-func (t *$Task) readJSON(r *jsonwire.Reader) {
-	tq.DecodeTask(r, &t.TaskState, func(r *jsonwire.Reader) { $decode(r, &t.Payload) })
+func (t *$Task) readJSON(r *jsonwire.Reader, i int) int {
+	return tq.DecodeTask(r, i, &t.TaskState, func(r *jsonwire.Reader, i int) int {
+		return $decode(r, i, &t.Payload)
+	})
 }`)
 	f.declare(`
 LogValue is the task without the sensitive fields of its payload.`, `
@@ -278,9 +281,10 @@ UnmarshalJSON reads the snapshot's wire form. A version it does not know is a
 func (s *$Snapshot) UnmarshalJSON(src []byte) error {
 	s.Tasks = nil
 
-	return tq.DecodeSnapshot(src, &s.SnapshotHeader, func(r *jsonwire.Reader) {
+	return tq.DecodeSnapshot(src, &s.SnapshotHeader, func(r *jsonwire.Reader, i int) int {
 		s.Tasks = append(s.Tasks, $Task{})
-		s.Tasks[len(s.Tasks)-1].readJSON(r)
+
+		return s.Tasks[len(s.Tasks)-1].readJSON(r, i)
 	})
 }`)
 	f.declare(`

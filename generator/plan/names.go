@@ -41,19 +41,19 @@ const runtimePath = "github.com/tqgen/tqgen/runtime"
 // with what the templates really declare.
 var reservedLocals = []string{
 	"a", "after", "all", "apply", "at", "attached", "b", "budget", "c", "call", "cause", "chunk",
-	"ctx", "cursor", "depth", "do", "dst", "e", "entries", "entry", "err", "events", "forward", "g",
-	"grace", "grant", "handler", "header", "i", "id", "ids", "key", "keys", "l", "letter",
-	"letters", "limit", "m", "n", "name", "next", "o", "observe", "ok", "out", "owner", "p", "ps",
-	"q", "r", "raw", "reader", "ready", "record", "recorder", "records", "ref", "refs", "room",
-	"run", "s", "settled", "sink", "sinks", "slot", "slots", "src", "start", "state", "t", "tasks",
-	"text", "to", "token",
-	"until", "v", "value", "w", "when", "yield",
+	"ctx", "cursor", "depth", "do", "dst", "e", "end", "entries", "entry", "err", "events",
+	"forward", "g", "grace", "grant", "handler", "header", "i", "id", "ids", "key", "keys", "l",
+	"letter", "letters", "limit", "m", "more", "n", "name", "next", "null", "o", "observe", "ok",
+	"out", "owner", "p", "ps", "q", "quoted", "r", "raw", "reader", "ready", "record", "recorder",
+	"records", "ref", "refs", "room", "run", "s", "settled", "sink", "sinks", "slot", "slots",
+	"src", "start", "state", "t", "tasks", "text", "to", "token", "until", "v", "value", "w",
+	"when", "yield",
 }
 
 // codecLocals are those of them that codecs have.
 var codecLocals = []string{
-	"a", "b", "depth", "dst", "e", "entries", "entry", "err", "i", "key", "keys", "m", "o", "ok", "out",
-	"p", "r", "raw", "src", "start", "text", "v", "value",
+	"a", "b", "depth", "dst", "e", "end", "entries", "entry", "err", "i", "key", "keys", "m",
+	"more", "null", "ok", "out", "p", "quoted", "r", "raw", "src", "start", "text", "v", "value",
 }
 
 // undeclarable are identifiers that Go lets no import and no function of ours

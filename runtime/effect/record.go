@@ -58,7 +58,7 @@ func (r *Record) AppendJSON(dst []byte) ([]byte, error) {
 // MarshalJSON is the record's wire form.
 func (r *Record) MarshalJSON() ([]byte, error) { return r.AppendJSON(nil) }
 
-var recordFields = jsonwire.Fields{Keys: []string{`"kind":`, `"schema":`, `"version":`, `"time":`, `"payload":`}}
+var recordFields = jsonwire.Fields{Names: []string{"kind", "schema", "version", "time", "payload"}}
 
 const requiredOfRecord = 1<<0 | 1<<2 | 1<<3
 
@@ -69,23 +69,24 @@ func (r *Record) UnmarshalJSON(src []byte) error {
 	var read Record
 	var seen uint64
 	in := jsonwire.NewReader(src)
-	o := in.Object(&recordFields)
+	o := in.Object(0, &recordFields)
 	for o.Next() {
 		seen |= 1 << o.Field
 		switch o.Field {
 		case 0: // kind
-			in.String(&read.Kind)
+			o.Pos = in.String(o.Pos, &read.Kind)
 		case 1: // schema
-			in.String(&read.Schema)
+			o.Pos = in.String(o.Pos, &read.Schema)
 		case 2: // version
-			in.Int(&read.Version)
+			o.Pos = in.Int(o.Pos, &read.Version)
 		case 3: // time
-			tq.ReadTime(&in, &read.Time)
+			o.Pos = tq.ReadTime(&in, o.Pos, &read.Time)
 		case 4: // payload
-			read.Payload = bytes.Clone(in.Raw())
+			raw, end := in.Raw(o.Pos)
+			read.Payload, o.Pos = bytes.Clone(raw), end
 		}
 	}
-	if err := in.Finish(); err != nil {
+	if err := in.Finish(o.Pos); err != nil {
 		return err
 	}
 	if err := recordFields.Missing("record", seen, requiredOfRecord); err != nil {
@@ -119,24 +120,25 @@ func (o *outcome) appendJSON(dst []byte) []byte {
 	return append(dst, '}')
 }
 
-var outcomeFields = jsonwire.Fields{Keys: []string{`"value":`, `"bytes":`, `"error":`}}
+var outcomeFields = jsonwire.Fields{Names: []string{"value", "bytes", "error"}}
 
 func (o *outcome) readJSON(src []byte) error {
 	r := jsonwire.NewReader(src)
-	members := r.Object(&outcomeFields)
 	seen := false
-	for members.Next() {
+	m := r.Object(0, &outcomeFields)
+	for m.Next() {
 		seen = true
-		switch members.Field {
+		switch m.Field {
 		case 0: // value
-			o.value = bytes.Clone(r.Raw())
+			raw, end := r.Raw(m.Pos)
+			o.value, m.Pos = bytes.Clone(raw), end
 		case 1: // bytes
-			r.Bytes(&o.value)
+			m.Pos = r.Bytes(m.Pos, &o.value)
 		case 2: // error
-			o.err = tq.ReadTaskError(&r)
+			o.err, m.Pos = tq.ReadTaskError(&r, m.Pos)
 		}
 	}
-	if err := r.Finish(); err != nil {
+	if err := r.Finish(m.Pos); err != nil {
 		return err
 	}
 	if !seen {
@@ -146,7 +148,7 @@ func (o *outcome) readJSON(src []byte) error {
 	return nil
 }
 
-var intentFields = jsonwire.Fields{Keys: []string{`"key":`}}
+var intentFields = jsonwire.Fields{Names: []string{"key"}}
 
 func appendIntent(dst []byte, key string) []byte {
 	dst = append(dst, `{"key":`...)
@@ -157,11 +159,11 @@ func appendIntent(dst []byte, key string) []byte {
 
 func readIntent(src []byte) (key string, err error) {
 	r := jsonwire.NewReader(src)
-	o := r.Object(&intentFields)
+	o := r.Object(0, &intentFields)
 	for o.Next() {
-		r.String(&key)
+		o.Pos = r.String(o.Pos, &key)
 	}
-	if err := r.Finish(); err != nil {
+	if err := r.Finish(o.Pos); err != nil {
 		return "", err
 	}
 	if key == "" {

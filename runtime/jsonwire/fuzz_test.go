@@ -110,17 +110,16 @@ func compareScalar(t *testing.T, doc []byte) {
 	compareOne(t, doc, (*Reader).Time)
 	compareOne(t, doc, (*Reader).Strings)
 	compareOne(t, doc, (*Reader).StringMap)
-	compareOne(t, doc, func(r *Reader, p *json.Number) { r.Number((*string)(p)) })
-	compareOne(t, doc, func(r *Reader, p *json.RawMessage) { r.RawMessage((*[]byte)(p)) })
+	compareOne(t, doc, func(r *Reader, i int, p *json.Number) int { return r.Number(i, (*string)(p)) })
+	compareOne(t, doc, func(r *Reader, i int, p *json.RawMessage) int { return r.RawMessage(i, (*[]byte)(p)) })
 }
 
-func compareOne[T any](t *testing.T, doc []byte, read func(*Reader, *T)) {
+func compareOne[T any](t *testing.T, doc []byte, read func(*Reader, int, *T) int) {
 	t.Helper()
 	var got, want T
 	wantErr := json.Unmarshal(doc, &want)
 	r := NewReader(doc)
-	read(&r, &got)
-	if err := r.Finish(); r.Malformed() {
+	if err := r.Finish(read(&r, 0, &got)); r.Malformed() {
 		var zero T
 		got = zero
 		same(t, string(doc), "scalar", &got, &want, err, wantErr)

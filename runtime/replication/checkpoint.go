@@ -129,11 +129,10 @@ func separator(i int, first string) string {
 func (c Checkpoint) MarshalJSON() ([]byte, error) { return c.AppendJSON(nil) }
 
 var (
-	checkpointFields = jsonwire.Fields{Keys: []string{
-		`"streamId":`, `"globalPosition":`, `"updatedAt":`, `"peerPositions":`, `"incarnation":`, `"revision":`,
-		`"applied":`, `"earlier":`,
+	checkpointFields = jsonwire.Fields{Names: []string{
+		"streamId", "globalPosition", "updatedAt", "peerPositions", "incarnation", "revision", "applied", "earlier",
 	}}
-	positionFields = jsonwire.Fields{Keys: []string{`"incarnation":`, `"position":`}}
+	positionFields = jsonwire.Fields{Names: []string{"incarnation", "position"}}
 )
 
 const requiredOfCheckpoint = 1<<0 | 1<<1
@@ -143,8 +142,8 @@ const requiredOfCheckpoint = 1<<0 | 1<<1
 func (c *Checkpoint) UnmarshalJSON(src []byte) error {
 	*c = Checkpoint{}
 	r := jsonwire.NewReader(src)
-	read, seen := readCheckpoint(&r)
-	if err := r.Finish(); err != nil {
+	read, seen, end := readCheckpoint(&r)
+	if err := r.Finish(end); err != nil {
 		return err
 	}
 	if err := checkpointFields.Missing("checkpoint", seen, requiredOfCheckpoint); err != nil {
@@ -155,72 +154,78 @@ func (c *Checkpoint) UnmarshalJSON(src []byte) error {
 	return nil
 }
 
-func readCheckpoint(r *jsonwire.Reader) (c Checkpoint, seen uint64) {
-	o := r.Object(&checkpointFields)
+func readCheckpoint(r *jsonwire.Reader) (c Checkpoint, seen uint64, end int) {
+	o := r.Object(0, &checkpointFields)
 	for o.Next() {
-		if r.Null() {
+		if o.Null() {
 			continue
 		}
 		seen |= 1 << o.Field
 		switch o.Field {
 		case 0: // streamId
-			r.String(&c.Stream)
+			o.Pos = r.String(o.Pos, &c.Stream)
 		case 1: // globalPosition
-			r.Uint64((*uint64)(&c.Position))
+			o.Pos = r.Uint64(o.Pos, (*uint64)(&c.Position))
 		case 2: // updatedAt
-			tq.ReadTime(r, &c.UpdatedAt)
+			o.Pos = tq.ReadTime(r, o.Pos, &c.UpdatedAt)
 		case 3: // peerPositions
-			readPeers(r, &c)
+			o.Pos = readPeers(r, o.Pos, &c)
 		case 4: // incarnation
-			readIncarnation(r, &c.Incarnation)
+			o.Pos = readIncarnation(r, o.Pos, &c.Incarnation)
 		case 5: // revision
-			r.Uint64(&c.Revision)
+			o.Pos = r.Uint64(o.Pos, &c.Revision)
 		case 6: // applied
-			a := r.Array()
+			a := r.Array(o.Pos)
 			for a.Next() {
 				var s tq.Sequence
-				r.Uint64((*uint64)(&s))
+				a.Pos = r.Uint64(a.Pos, (*uint64)(&s))
 				c.Applied = append(c.Applied, s)
 			}
+			o.Pos = a.Pos
 		case 7: // earlier
-			a := r.Array()
+			a := r.Array(o.Pos)
 			for a.Next() {
-				c.Earlier = append(c.Earlier, readPosition(r))
+				var p Position
+				a.Pos = readPosition(r, a.Pos, &p)
+				c.Earlier = append(c.Earlier, p)
 			}
+			o.Pos = a.Pos
 		}
 	}
 
-	return c, seen
+	return c, seen, o.Pos
 }
 
-func readPeers(r *jsonwire.Reader, c *Checkpoint) {
-	m := r.Map()
+func readPeers(r *jsonwire.Reader, i int, c *Checkpoint) int {
+	m := r.Map(i)
 	for m.Next() {
 		var s tq.Sequence
-		r.Uint64((*uint64)(&s))
+		m.Pos = r.Uint64(m.Pos, (*uint64)(&s))
 		peer, ok := m.Key()
 		if !ok {
-			return
+			break
 		}
 		if c.Peers == nil {
 			c.Peers = map[string]tq.Sequence{}
 		}
 		c.Peers[peer] = s
 	}
+
+	return m.Pos
 }
 
-func readPosition(r *jsonwire.Reader) (p Position) {
-	o := r.Object(&positionFields)
+func readPosition(r *jsonwire.Reader, i int, p *Position) int {
+	o := r.Object(i, &positionFields)
 	for o.Next() {
 		switch o.Field {
 		case 0: // incarnation
-			readIncarnation(r, &p.Incarnation)
+			o.Pos = readIncarnation(r, o.Pos, &p.Incarnation)
 		case 1: // position
-			r.Uint64((*uint64)(&p.Sequence))
+			o.Pos = r.Uint64(o.Pos, (*uint64)(&p.Sequence))
 		}
 	}
 
-	return p
+	return o.Pos
 }
 
 // MemoryCheckpoints is a [CheckpointStore] in the memory of this process, and a
