@@ -139,7 +139,8 @@ func (c *$Coordinator) run$Effect(
 		return out, err
 	}
 
-	r := jsonwire.NewReader(text)
+	var r jsonwire.Reader
+	r.Init(text)
 	err = r.Finish($decodeResult(&r, 0, &out))
 
 	return out, err

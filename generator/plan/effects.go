@@ -63,7 +63,7 @@ func (c *codecPlanner) effectName(d directive.Directive, args arguments) string 
 	arg, given := args["name"]
 	switch {
 	case !given:
-		c.errorf(d.Pos, "TQ140", "tqgen:effect has no name").
+		c.errorf(d.Pos, "TQ146", "tqgen:effect has no name").
 			Helpf("name=Notify calls the method of the Coordinator")
 	case !token.IsIdentifier(arg.Value) || !token.IsExported(arg.Value) || len(arg.Value) > maxNameLength:
 		c.errorf(arg.ValuePos, "TQ141", "name=%s cannot be the name of a method", arg.Value).
@@ -117,7 +117,7 @@ func (c *codecPlanner) schema(args arguments) string {
 func (c *codecPlanner) result(d directive.Directive, args arguments, e *model.Effect) {
 	arg, given := args["result"]
 	if !given {
-		c.errorf(d.Pos, "TQ140", "tqgen:effect has no result").
+		c.errorf(d.Pos, "TQ146", "tqgen:effect has no result").
 			Helpf("result=NotifyResult is the type of what it gives").
 			Helpf("an effect that gives nothing needs no directive: see the Coordinator's DoTask")
 

@@ -44,7 +44,7 @@ var reservedLocals = []string{
 	"ctx", "cursor", "depth", "do", "dst", "e", "end", "entries", "entry", "err", "events",
 	"forward", "g", "grace", "grant", "handler", "header", "i", "id", "ids", "key", "keys", "l",
 	"leases", "letter", "letters", "limit", "m", "more", "n", "name", "next", "null", "o",
-	"observe", "ok", "out", "owner", "p", "ps", "q", "quoted", "r", "raw", "reader", "ready",
+	"observe", "ok", "out", "owner", "p", "ps", "q", "quoted", "r", "raw", "reader",
 	"record", "recorder", "records", "ref", "refs", "room", "run", "s", "settled", "sink",
 	"sinks", "slot", "slots", "src", "start", "state", "t", "tasks", "text", "to", "token",
 	"until", "v", "value", "w", "when", "yield",

@@ -61,7 +61,7 @@ func (p *planner) policy(args arguments) model.Policy {
 func (p *planner) sparse(args arguments) bool {
 	arg, given := args["payload"]
 	if given && arg.Value != "always" && arg.Value != "enqueued" {
-		p.errorf(arg.ValuePos, "TQ146", "payload=%s is neither always nor enqueued", arg.Value).
+		p.errorf(arg.ValuePos, "TQ140", "payload=%s is neither always nor enqueued", arg.Value).
 			Helpf("write payload=enqueued to leave the payload out of all events of a task but the first")
 	}
 

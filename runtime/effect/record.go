@@ -82,9 +82,8 @@ func (r *Record) UnmarshalJSON(src []byte) error {
 		case 3: // time
 			o.Pos = tq.ReadTime(&in, o.Pos, &read.Time)
 		case 4: // payload
-			var raw []byte
-			raw, o.Pos = in.Raw(o.Pos)
-			read.Payload = bytes.Clone(raw)
+			raw, end := in.Raw(o.Pos)
+			read.Payload, o.Pos = bytes.Clone(raw), end
 		}
 	}
 	if err := in.Finish(o.Pos); err != nil {
@@ -125,22 +124,21 @@ var outcomeFields = jsonwire.Fields{Names: []string{"value", "bytes", "error"}}
 
 func (o *outcome) readJSON(src []byte) error {
 	r := jsonwire.NewReader(src)
-	members := r.Object(0, &outcomeFields)
 	seen := false
-	for members.Next() {
+	m := r.Object(0, &outcomeFields)
+	for m.Next() {
 		seen = true
-		switch members.Field {
+		switch m.Field {
 		case 0: // value
-			var raw []byte
-			raw, members.Pos = r.Raw(members.Pos)
-			o.value = bytes.Clone(raw)
+			raw, end := r.Raw(m.Pos)
+			o.value, m.Pos = bytes.Clone(raw), end
 		case 1: // bytes
-			members.Pos = r.Bytes(members.Pos, &o.value)
+			m.Pos = r.Bytes(m.Pos, &o.value)
 		case 2: // error
-			o.err, members.Pos = tq.ReadTaskError(&r, members.Pos)
+			o.err, m.Pos = tq.ReadTaskError(&r, m.Pos)
 		}
 	}
-	if err := r.Finish(members.Pos); err != nil {
+	if err := r.Finish(m.Pos); err != nil {
 		return err
 	}
 	if !seen {
