@@ -152,15 +152,16 @@ func decodeBase64(s []byte) (b []byte, ok bool) {
 		padding++
 	}
 	b = make([]byte, len(s)/4*3-padding)
-	d := b
+	i, j := 0, 0
 	var bad uint32
-	for len(s) > 8 && len(d) >= 8 { // six bytes of a word at a time; the next word overwrites the other two
+	for ; i+8 < len(s) && j+8 <= len(b); i, j = i+8, j+6 { // six bytes of a word; the next one overwrites the other two
+		s := s[i : i+8 : i+8]
 		hi := base64Values[0][s[0]] | base64Values[1][s[1]] | base64Values[2][s[2]] | base64Values[3][s[3]]
 		lo := base64Values[0][s[4]] | base64Values[1][s[5]] | base64Values[2][s[6]] | base64Values[3][s[7]]
 		bad |= hi | lo
-		binary.BigEndian.PutUint64(d, uint64(hi)<<40|uint64(lo)<<16)
-		s, d = s[8:], d[6:]
+		binary.BigEndian.PutUint64(b[j:j+8:j+8], uint64(hi)<<40|uint64(lo)<<16)
 	}
+	s, d := s[i:], b[j:]
 	for len(s) > 4 {
 		w := base64Values[0][s[0]] | base64Values[1][s[1]] | base64Values[2][s[2]] | base64Values[3][s[3]]
 		bad |= w
