@@ -106,7 +106,7 @@ func (r *Reader) Int64(i int, p *int64) int {
 
 // Uint reads an integer that is not negative.
 func (r *Reader) Uint(i int, p *uint) int {
-	if v, end := decimal(r.src, i); end > 0 && uint64(uint(v)) == v {
+	if v, end := integer(r.src, i); end > 0 && int64(uint(v)) == v && r.src[i] != '-' {
 		*p = uint(v)
 		return end
 	}
@@ -120,7 +120,7 @@ func (r *Reader) Uint(i int, p *uint) int {
 
 // Uint8 reads an integer that is not negative.
 func (r *Reader) Uint8(i int, p *uint8) int {
-	if v, end := decimal(r.src, i); end > 0 && uint64(uint8(v)) == v {
+	if v, end := integer(r.src, i); end > 0 && int64(uint8(v)) == v && r.src[i] != '-' {
 		*p = uint8(v)
 		return end
 	}
@@ -134,7 +134,7 @@ func (r *Reader) Uint8(i int, p *uint8) int {
 
 // Uint16 reads an integer that is not negative.
 func (r *Reader) Uint16(i int, p *uint16) int {
-	if v, end := decimal(r.src, i); end > 0 && uint64(uint16(v)) == v {
+	if v, end := integer(r.src, i); end > 0 && int64(uint16(v)) == v && r.src[i] != '-' {
 		*p = uint16(v)
 		return end
 	}
@@ -148,7 +148,7 @@ func (r *Reader) Uint16(i int, p *uint16) int {
 
 // Uint32 reads an integer that is not negative.
 func (r *Reader) Uint32(i int, p *uint32) int {
-	if v, end := decimal(r.src, i); end > 0 && uint64(uint32(v)) == v {
+	if v, end := integer(r.src, i); end > 0 && int64(uint32(v)) == v && r.src[i] != '-' {
 		*p = uint32(v)
 		return end
 	}
@@ -162,8 +162,8 @@ func (r *Reader) Uint32(i int, p *uint32) int {
 
 // Uint64 reads an integer that is not negative.
 func (r *Reader) Uint64(i int, p *uint64) int {
-	if v, end := decimal(r.src, i); end > 0 {
-		*p = v
+	if v, end := integer(r.src, i); end > 0 && r.src[i] != '-' {
+		*p = uint64(v)
 		return end
 	}
 	v, end, ok := r.unsigned(i, 64, "uint64")
@@ -176,7 +176,7 @@ func (r *Reader) Uint64(i int, p *uint64) int {
 
 // Uintptr reads an integer that is not negative.
 func (r *Reader) Uintptr(i int, p *uintptr) int {
-	if v, end := decimal(r.src, i); end > 0 && uint64(uintptr(v)) == v {
+	if v, end := integer(r.src, i); end > 0 && int64(uintptr(v)) == v && r.src[i] != '-' {
 		*p = uintptr(v)
 		return end
 	}
@@ -219,23 +219,17 @@ func (r *Reader) unsigned(i, bits int, want string) (v uint64, end int, ok bool)
 	return v, end, err == nil
 }
 
-// integer is decimal with a sign.
+// integer reads up to maxDigits digits, with or without a sign, at i. The end is
+// negative if there are none, too many, a leading zero, a fraction or an
+// exponent.
 func integer(src []byte, i int) (v int64, end int) {
-	if i < len(src) && src[i] == '-' {
-		u, end := decimal(src, i+1)
-		return -int64(u), end
+	negative := i < len(src) && src[i] == '-'
+	if negative {
+		i++
 	}
-	u, end := decimal(src, i)
-
-	return int64(u), end
-}
-
-// decimal reads up to maxDigits digits at i. The end is negative if there are
-// none, too many, a leading zero, a fraction or an exponent.
-func decimal(src []byte, i int) (u uint64, end int) {
 	start := i
 	for ; i < len(src) && src[i]-'0' <= 9; i++ {
-		u = u*10 + uint64(src[i]-'0')
+		v = v*10 + int64(src[i]-'0')
 	}
 	n := i - start
 	if n == 0 || n > maxDigits || n > 1 && src[start] == '0' {
@@ -244,8 +238,11 @@ func decimal(src []byte, i int) (u uint64, end int) {
 	if i < len(src) && (src[i] == '.' || src[i]|0x20 == 'e') {
 		return 0, invalid
 	}
+	if negative {
+		v = -v
+	}
 
-	return u, i
+	return v, i
 }
 
 // number reads a number and returns its bytes: nil for null and for values that

@@ -219,9 +219,7 @@ func (r *Reader) StringMap(i int, p *map[string]string) int {
 	if m.Opened() && *p == nil {
 		*p = make(map[string]string)
 	}
-	if m.at.open {
-		m.plainMembers(*p)
-	}
+	m.plainMembers(*p)
 	for m.Next() {
 		var v string
 		m.Pos = r.String(m.Pos, &v)
@@ -234,21 +232,25 @@ func (r *Reader) StringMap(i int, p *map[string]string) int {
 }
 
 // plainMembers adds members to v as long as they are written without white
-// space and their texts stand for themselves.
+// space and their texts stand for themselves, up to the end if that is so.
 func (m *Map) plainMembers(v map[string]string) {
 	src, i := m.r.src, m.Pos
-	for i+1 < len(src) && src[i] == m.at.separator && src[i+1] == '"' {
+	for m.at.open && i+1 < len(src) && src[i] == m.at.separator && src[i+1] == '"' {
 		key := plain(src, i+2)
 		if key+3 > len(src) || string(src[key:key+3]) != `":"` {
 			break
 		}
 		value := plain(src, key+3)
-		if value >= len(src) || src[value] != '"' {
+		if value+1 >= len(src) || src[value] != '"' {
 			break
 		}
 		v[m.r.share(i+2, key)] = m.r.share(key+3, value)
-		i = value + 1
 		m.at.separator = ','
+		if i = value + 1; src[i] == '}' {
+			i++
+			m.r.depth--
+			m.at = place{ended: true}
+		}
 	}
 	m.Pos = i
 }
