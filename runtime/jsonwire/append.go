@@ -243,21 +243,25 @@ func AppendStrings(dst []byte, v []string) []byte {
 	if v == nil {
 		return append(dst, "null"...)
 	}
-	dst = append(dst, '[')
-	for i, s := range v {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = AppendString(dst, s)
+	if len(v) == 0 {
+		return append(dst, "[]"...)
+	}
+	separator := `["`
+	for _, s := range v {
+		dst = AppendStringBody(append(dst, separator...), s)
+		separator = `","`
 	}
 
-	return append(dst, ']')
+	return append(dst, `"]`...)
 }
 
 // AppendStringMap appends an object of strings, its keys sorted, nil as null.
 func AppendStringMap(dst []byte, m map[string]string) []byte {
 	if m == nil {
 		return append(dst, "null"...)
+	}
+	if len(m) == 0 {
+		return append(dst, "{}"...)
 	}
 	if len(m) <= few {
 		return appendFewStrings(dst, m)
@@ -266,17 +270,15 @@ func AppendStringMap(dst []byte, m map[string]string) []byte {
 	for k := range m {
 		keys.Strings = append(keys.Strings, k)
 	}
-	dst = append(dst, '{')
-	for i, k := range keys.SortedStrings() {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = append(AppendString(dst, k), ':')
-		dst = AppendString(dst, m[k])
+	separator := `{"`
+	for _, k := range keys.SortedStrings() {
+		dst = AppendStringBody(append(dst, separator...), k)
+		dst = AppendStringBody(append(dst, `":"`...), m[k])
+		separator = `","`
 	}
 	keys.Release()
 
-	return append(dst, '}')
+	return append(dst, `"}`...)
 }
 
 // few members are sorted on the stack, each with its value, so that none is
@@ -294,16 +296,14 @@ func appendFewStrings(dst []byte, m map[string]string) []byte {
 		members[i].key, members[i].value = k, v
 		n++
 	}
-	dst = append(dst, '{')
+	separator := `{"`
 	for i := range members[:n] {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = append(AppendString(dst, members[i].key), ':')
-		dst = AppendString(dst, members[i].value)
+		dst = AppendStringBody(append(dst, separator...), members[i].key)
+		dst = AppendStringBody(append(dst, `":"`...), members[i].value)
+		separator = `","`
 	}
 
-	return append(dst, '}')
+	return append(dst, `"}`...)
 }
 
 // AppendRawMessage appends a json.RawMessage, compacted and escaped, nil as

@@ -1,5 +1,7 @@
 package jsonwire
 
+import "bytes"
+
 // An Array is the reading of one array.
 type Array struct {
 	Index int // of the current element
@@ -60,14 +62,19 @@ func (a *Array) Cut(n int) int {
 	return min(n, a.Index+1)
 }
 
-// Room returns how many elements to make room for, the current one included:
-// as many as the rest of the document would hold, within a factor of those
-// there are.
+// Room returns how many elements to make room for, the current one included: as
+// many as fit before the next closing bracket, if they are like those there
+// are, but no more than a bound that grows with those.
 func (a *Array) Room() int {
 	if a.Index <= 0 {
 		return 1
 	}
 	size := max(1, (a.Pos-a.start)/a.Index)
+	most := max(3*a.Index, 63)
+	rest := a.r.src[a.Pos:min(len(a.r.src), a.Pos+most*size)]
+	if end := bytes.IndexByte(rest, ']'); end >= 0 {
+		rest = rest[:end]
+	}
 
-	return min(1+(len(a.r.src)-a.Pos)/size, 3*a.Index)
+	return min(max(1+len(rest)/size, a.Index), most)
 }

@@ -58,16 +58,22 @@ func AppendBase64(dst, b []byte) []byte {
 		dst = append(dst, make([]byte, need)...)
 	}
 	d := dst[n:]
-	for len(b) >= 8 && len(d) >= 8 { // six bytes of a word at a time
-		v := binary.BigEndian.Uint64(b)
-		w := uint64(base64Pairs[v>>52]) | uint64(base64Pairs[v>>40&0xfff])<<16 |
-			uint64(base64Pairs[v>>28&0xfff])<<32 | uint64(base64Pairs[v>>16&0xfff])<<48
-		binary.LittleEndian.PutUint64(d, w)
-		b, d = b[6:], d[8:]
+	for len(b) >= 14 && len(d) >= 16 { // twice six bytes of a word
+		hi, lo := binary.BigEndian.Uint64(b), binary.BigEndian.Uint64(b[6:])
+		binary.LittleEndian.PutUint64(d, base64Word(hi))
+		binary.LittleEndian.PutUint64(d[8:], base64Word(lo))
+		b, d = b[12:], d[16:]
 	}
 	base64.StdEncoding.Encode(d, b)
 
 	return dst
+}
+
+// base64Word returns the eight digits, the first in the low byte, of the upper
+// six bytes of v.
+func base64Word(v uint64) uint64 {
+	return uint64(base64Pairs[v>>52]) | uint64(base64Pairs[v>>40&0xfff])<<16 |
+		uint64(base64Pairs[v>>28&0xfff])<<32 | uint64(base64Pairs[v>>16&0xfff])<<48
 }
 
 // Bytes reads a byte slice: a base64 string into a new one, an array of numbers
@@ -154,12 +160,15 @@ func decodeBase64(s []byte) (b []byte, ok bool) {
 	b = make([]byte, len(s)/4*3-padding)
 	d := b
 	var bad uint32
-	for len(s) > 8 && len(d) >= 8 { // six bytes of a word at a time; the next word overwrites the other two
-		hi := base64Values[0][s[0]] | base64Values[1][s[1]] | base64Values[2][s[2]] | base64Values[3][s[3]]
-		lo := base64Values[0][s[4]] | base64Values[1][s[5]] | base64Values[2][s[6]] | base64Values[3][s[7]]
-		bad |= hi | lo
-		binary.BigEndian.PutUint64(d, uint64(hi)<<40|uint64(lo)<<16)
-		s, d = s[8:], d[6:]
+	for len(s) > 16 && len(d) >= 14 { // twice six bytes of a word; the next word overwrites the other two
+		v := base64Values[0][s[0]] | base64Values[1][s[1]] | base64Values[2][s[2]] | base64Values[3][s[3]]
+		w := base64Values[0][s[4]] | base64Values[1][s[5]] | base64Values[2][s[6]] | base64Values[3][s[7]]
+		x := base64Values[0][s[8]] | base64Values[1][s[9]] | base64Values[2][s[10]] | base64Values[3][s[11]]
+		y := base64Values[0][s[12]] | base64Values[1][s[13]] | base64Values[2][s[14]] | base64Values[3][s[15]]
+		bad |= v | w | x | y
+		binary.BigEndian.PutUint64(d, uint64(v)<<40|uint64(w)<<16)
+		binary.BigEndian.PutUint64(d[6:], uint64(x)<<40|uint64(y)<<16)
+		s, d = s[16:], d[12:]
 	}
 	for len(s) > 4 {
 		w := base64Values[0][s[0]] | base64Values[1][s[1]] | base64Values[2][s[2]] | base64Values[3][s[3]]

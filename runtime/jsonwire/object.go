@@ -35,10 +35,10 @@ func (r *Reader) Open(i int) (start int, more bool) {
 // First returns where the value of the named member starts if that is the first
 // of the object opened at i; else 0, but for a member that Rest has found.
 func (r *Reader) First(i int, name string) (value int) {
-	if uint(i) < uint(len(r.src)) {
-		if s, n := r.src[i:], len(name); len(s) > n+4 &&
-			string(s[:2]) == `{"` && string(s[n+2:n+4]) == `":` && string(s[2:n+2]) == name {
-			return i + n + 4
+	if value = i + len(name) + 4; value < len(r.src) {
+		key := r.src[i:value:value]
+		if string(key[:2]) == `{"` && string(key[len(key)-2:]) == `":` && string(key[2:len(key)-2]) == name {
+			return value
 		}
 	}
 	if r.value > 0 && r.name == name {
@@ -50,10 +50,10 @@ func (r *Reader) First(i int, name string) (value int) {
 
 // Then is First for a member that follows the one which ends at i.
 func (r *Reader) Then(i int, name string) (value int) {
-	if uint(i) < uint(len(r.src)) {
-		if s, n := r.src[i:], len(name); len(s) > n+4 &&
-			string(s[:2]) == `,"` && string(s[n+2:n+4]) == `":` && string(s[2:n+2]) == name {
-			return i + n + 4
+	if value = i + len(name) + 4; value < len(r.src) {
+		key := r.src[i:value:value]
+		if string(key[:2]) == `,"` && string(key[len(key)-2:]) == `":` && string(key[2:len(key)-2]) == name {
+			return value
 		}
 	}
 	if r.value > 0 && r.name == name {

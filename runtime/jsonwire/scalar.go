@@ -1,9 +1,7 @@
 package jsonwire
 
 import (
-	"encoding/binary"
 	"math"
-	"math/bits"
 	"strconv"
 )
 
@@ -38,6 +36,10 @@ func (r *Reader) bool(i int, p *bool) int {
 // Int reads an integer. What does not fit is a TypeError, as is any fraction
 // or exponent; so with the methods below.
 func (r *Reader) Int(i int, p *int) int {
+	if v, end := integer(r.src, i); end > 0 && int64(int(v)) == v {
+		*p = int(v)
+		return end
+	}
 	v, end, ok := r.signed(i, strconv.IntSize, "int")
 	if ok {
 		*p = int(v)
@@ -48,6 +50,10 @@ func (r *Reader) Int(i int, p *int) int {
 
 // Int8 reads an integer.
 func (r *Reader) Int8(i int, p *int8) int {
+	if v, end := integer(r.src, i); end > 0 && int64(int8(v)) == v {
+		*p = int8(v)
+		return end
+	}
 	v, end, ok := r.signed(i, 8, "int8")
 	if ok {
 		*p = int8(v)
@@ -58,6 +64,10 @@ func (r *Reader) Int8(i int, p *int8) int {
 
 // Int16 reads an integer.
 func (r *Reader) Int16(i int, p *int16) int {
+	if v, end := integer(r.src, i); end > 0 && int64(int16(v)) == v {
+		*p = int16(v)
+		return end
+	}
 	v, end, ok := r.signed(i, 16, "int16")
 	if ok {
 		*p = int16(v)
@@ -68,6 +78,10 @@ func (r *Reader) Int16(i int, p *int16) int {
 
 // Int32 reads an integer.
 func (r *Reader) Int32(i int, p *int32) int {
+	if v, end := integer(r.src, i); end > 0 && int64(int32(v)) == v {
+		*p = int32(v)
+		return end
+	}
 	v, end, ok := r.signed(i, 32, "int32")
 	if ok {
 		*p = int32(v)
@@ -78,6 +92,10 @@ func (r *Reader) Int32(i int, p *int32) int {
 
 // Int64 reads an integer; of a time.Duration, the nanoseconds.
 func (r *Reader) Int64(i int, p *int64) int {
+	if v, end := integer(r.src, i); end > 0 {
+		*p = v
+		return end
+	}
 	v, end, ok := r.signed(i, 64, "int64")
 	if ok {
 		*p = v
@@ -88,6 +106,10 @@ func (r *Reader) Int64(i int, p *int64) int {
 
 // Uint reads an integer that is not negative.
 func (r *Reader) Uint(i int, p *uint) int {
+	if v, end := integer(r.src, i); end > 0 && int64(uint(v)) == v && r.src[i] != '-' {
+		*p = uint(v)
+		return end
+	}
 	v, end, ok := r.unsigned(i, strconv.IntSize, "uint")
 	if ok {
 		*p = uint(v)
@@ -98,6 +120,10 @@ func (r *Reader) Uint(i int, p *uint) int {
 
 // Uint8 reads an integer that is not negative.
 func (r *Reader) Uint8(i int, p *uint8) int {
+	if v, end := integer(r.src, i); end > 0 && int64(uint8(v)) == v && r.src[i] != '-' {
+		*p = uint8(v)
+		return end
+	}
 	v, end, ok := r.unsigned(i, 8, "uint8")
 	if ok {
 		*p = uint8(v)
@@ -108,6 +134,10 @@ func (r *Reader) Uint8(i int, p *uint8) int {
 
 // Uint16 reads an integer that is not negative.
 func (r *Reader) Uint16(i int, p *uint16) int {
+	if v, end := integer(r.src, i); end > 0 && int64(uint16(v)) == v && r.src[i] != '-' {
+		*p = uint16(v)
+		return end
+	}
 	v, end, ok := r.unsigned(i, 16, "uint16")
 	if ok {
 		*p = uint16(v)
@@ -118,6 +148,10 @@ func (r *Reader) Uint16(i int, p *uint16) int {
 
 // Uint32 reads an integer that is not negative.
 func (r *Reader) Uint32(i int, p *uint32) int {
+	if v, end := integer(r.src, i); end > 0 && int64(uint32(v)) == v && r.src[i] != '-' {
+		*p = uint32(v)
+		return end
+	}
 	v, end, ok := r.unsigned(i, 32, "uint32")
 	if ok {
 		*p = uint32(v)
@@ -128,6 +162,10 @@ func (r *Reader) Uint32(i int, p *uint32) int {
 
 // Uint64 reads an integer that is not negative.
 func (r *Reader) Uint64(i int, p *uint64) int {
+	if v, end := integer(r.src, i); end > 0 && r.src[i] != '-' {
+		*p = uint64(v)
+		return end
+	}
 	v, end, ok := r.unsigned(i, 64, "uint64")
 	if ok {
 		*p = v
@@ -138,6 +176,10 @@ func (r *Reader) Uint64(i int, p *uint64) int {
 
 // Uintptr reads an integer that is not negative.
 func (r *Reader) Uintptr(i int, p *uintptr) int {
+	if v, end := integer(r.src, i); end > 0 && int64(uintptr(v)) == v && r.src[i] != '-' {
+		*p = uintptr(v)
+		return end
+	}
 	v, end, ok := r.unsigned(i, strconv.IntSize, "uintptr")
 	if ok {
 		*p = uintptr(v)
@@ -150,24 +192,7 @@ func (r *Reader) Uintptr(i int, p *uintptr) int {
 const maxDigits = 18
 
 // signed reads an integer of so many bits.
-func (r *Reader) signed(i int, bits uint, want string) (v int64, end int, ok bool) {
-	start := i
-	negative := i < len(r.src) && r.src[i] == '-'
-	if negative {
-		i++
-	}
-	u, end := decimal(r.src, i)
-	if v = int64(u); negative {
-		v = -v
-	}
-	if end < 0 || v<<(64-bits)>>(64-bits) != v {
-		return r.signedSlow(start, int(bits), want)
-	}
-
-	return v, end, true
-}
-
-func (r *Reader) signedSlow(i, bits int, want string) (v int64, end int, ok bool) {
+func (r *Reader) signed(i, bits int, want string) (v int64, end int, ok bool) {
 	literal, end := r.number(i, want)
 	if literal == nil {
 		return 0, end, false
@@ -181,16 +206,7 @@ func (r *Reader) signedSlow(i, bits int, want string) (v int64, end int, ok bool
 }
 
 // unsigned reads an integer of so many bits that is not negative.
-func (r *Reader) unsigned(i int, bits uint, want string) (v uint64, end int, ok bool) {
-	v, end = decimal(r.src, i)
-	if end < 0 || v<<(64-bits)>>(64-bits) != v {
-		return r.unsignedSlow(i, int(bits), want)
-	}
-
-	return v, end, true
-}
-
-func (r *Reader) unsignedSlow(i, bits int, want string) (v uint64, end int, ok bool) {
+func (r *Reader) unsigned(i, bits int, want string) (v uint64, end int, ok bool) {
 	literal, end := r.number(i, want)
 	if literal == nil {
 		return 0, end, false
@@ -203,50 +219,30 @@ func (r *Reader) unsignedSlow(i, bits int, want string) (v uint64, end int, ok b
 	return v, end, err == nil
 }
 
-// decimal reads up to maxDigits digits at i. The end is negative if there are
-// none, too many, a leading zero, a fraction or an exponent.
-func decimal(src []byte, i int) (u uint64, end int) {
-	start := i
-	if i+8 <= len(src) {
-		w := binary.LittleEndian.Uint64(src[i:]) ^ '0'*ones
-		n := leading(w)
-		u = number8(w, n)
-		i += n
-		if n < 8 {
-			if n == 0 || n > 1 && byte(w) == 0 || partOfFloat(byte(w>>(8*n))^'0') {
-				return 0, invalid
-			}
-
-			return u, i
-		}
+// integer reads up to maxDigits digits, with or without a sign, at i. The end is
+// negative if there are none, too many, a leading zero, a fraction or an
+// exponent.
+func integer(src []byte, i int) (v int64, end int) {
+	negative := i < len(src) && src[i] == '-'
+	if negative {
+		i++
 	}
+	start := i
 	for ; i < len(src) && src[i]-'0' <= 9; i++ {
-		u = u*10 + uint64(src[i]-'0')
+		v = v*10 + int64(src[i]-'0')
 	}
 	n := i - start
-	if n == 0 || n > maxDigits || n > 1 && src[start] == '0' || i < len(src) && partOfFloat(src[i]) {
+	if n == 0 || n > maxDigits || n > 1 && src[start] == '0' {
 		return 0, invalid
 	}
+	if i < len(src) && (src[i] == '.' || src[i]|0x20 == 'e') {
+		return 0, invalid
+	}
+	if negative {
+		v = -v
+	}
 
-	return u, i
-}
-
-// partOfFloat reports whether a number that goes on with c is no integer.
-func partOfFloat(c byte) bool { return c == '.' || c|0x20 == 'e' }
-
-// leading returns how many of eight bytes, from the lowest on, are digits. They
-// come less '0' each.
-func leading(w uint64) int {
-	return bits.TrailingZeros64((w|(w+6*ones))&(0xf0*ones)) / 8
-}
-
-// number8 returns the number that so many of eight bytes are the digits of,
-// from the lowest on.
-func number8(w uint64, digits int) uint64 {
-	w <<= 64 - 8*digits
-	w = w*10 + w>>8 // each second byte is two digits
-
-	return (w&0x000000ff000000ff*(100+1000000<<32) + w>>16&0x000000ff000000ff*(1+10000<<32)) >> 32
+	return v, i
 }
 
 // number reads a number and returns its bytes: nil for null and for values that
@@ -323,11 +319,6 @@ func fixed(src []byte, i int) (u uint64, places int, negative bool, end int) {
 		negative = true
 		i++
 	}
-	if i+8 <= len(src) {
-		if u, places, end = fixed8(binary.LittleEndian.Uint64(src[i:]) ^ '0'*ones); end > 0 {
-			return u, places, negative, i + end
-		}
-	}
 	start := i
 	for ; i < len(src) && src[i]-'0' <= 9; i++ {
 		u = u*10 + uint64(src[i]-'0')
@@ -350,31 +341,6 @@ func fixed(src []byte, i int) (u uint64, places int, negative bool, end int) {
 	}
 
 	return u, places, negative, i
-}
-
-// fixed8 is fixed for a number that ends within eight bytes, less '0' each. The
-// end is 0 if it does not, or is malformed.
-func fixed8(w uint64) (u uint64, places, end int) {
-	n := leading(w)
-	if n == 0 || n > 7 || n > 1 && byte(w) == 0 {
-		return 0, 0, 0
-	}
-	end = n
-	if byte(w>>(8*n)) == '.'^'0' {
-		whole := uint64(1)<<(8*n) - 1
-		w = w&whole | w>>8&^whole // without the point
-		digits := min(leading(w), 7)
-		places, end = digits-n, digits+1
-		if places == 0 || end > 7 {
-			return 0, 0, 0
-		}
-		n = digits
-	}
-	if byte(w>>(8*n))^'0'|0x20 == 'e' {
-		return 0, 0, 0
-	}
-
-	return number8(w, n), places, end
 }
 
 // float reads any number of so many bits.

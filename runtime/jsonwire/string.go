@@ -1,20 +1,32 @@
 package jsonwire
 
 import (
+	"encoding/binary"
+	"math/bits"
 	"unicode/utf16"
 	"unicode/utf8"
 )
 
 // String reads a string.
 func (r *Reader) String(i int, p *string) int {
-	if i < len(r.src) && r.src[i] == '"' {
-		if end := plain(r.src, i+1); end < len(r.src) && r.src[end] == '"' {
-			*p = r.share(i+1, end)
-			return end + 1
+	src := r.src
+	if i < 0 || i >= len(src) || src[i] != '"' {
+		return r.string(i, p)
+	}
+	// This is plain, which is not inlined.
+	end := i + 1
+	for ; end+8 <= len(src); end += 8 {
+		if m := marksASCII(binary.LittleEndian.Uint64(src[end:])); m != 0 {
+			end += bits.TrailingZeros64(m) / 8
+			break
 		}
 	}
+	if end >= len(src) || src[end] != '"' {
+		return r.string(i, p)
+	}
+	*p = r.share(i+1, end)
 
-	return r.string(i, p)
+	return end + 1
 }
 
 func (r *Reader) string(i int, p *string) int {
@@ -207,6 +219,7 @@ func (r *Reader) StringMap(i int, p *map[string]string) int {
 	if m.Opened() && *p == nil {
 		*p = make(map[string]string)
 	}
+	m.plainMembers(*p)
 	for m.Next() {
 		var v string
 		m.Pos = r.String(m.Pos, &v)
@@ -216,6 +229,30 @@ func (r *Reader) StringMap(i int, p *map[string]string) int {
 	}
 
 	return m.Pos
+}
+
+// plainMembers adds members to v as long as they are written without white
+// space and their texts stand for themselves, up to the end if that is so.
+func (m *Map) plainMembers(v map[string]string) {
+	src, i := m.r.src, m.Pos
+	for m.at.open && i+1 < len(src) && src[i] == m.at.separator && src[i+1] == '"' {
+		key := plain(src, i+2)
+		if key+3 > len(src) || string(src[key:key+3]) != `":"` {
+			break
+		}
+		value := plain(src, key+3)
+		if value+1 >= len(src) || src[value] != '"' {
+			break
+		}
+		v[m.r.share(i+2, key)] = m.r.share(key+3, value)
+		m.at.separator = ','
+		if i = value + 1; src[i] == '}' {
+			i++
+			m.r.depth--
+			m.at = place{ended: true}
+		}
+	}
+	m.Pos = i
 }
 
 // IsString reports whether the value at i is a string. It reads nothing.
