@@ -42,10 +42,10 @@ var reservedLocals = []string{
 	"a", "after", "all", "apply", "at", "attached", "b", "budget", "cause", "chunk", "ctx",
 	"cursor", "depth", "dst", "e", "entries", "entry", "err", "events", "forward", "g", "grace",
 	"grant", "handler", "header", "i", "id", "ids", "key", "keys", "l", "letter", "letters",
-	"limit", "m", "n", "next", "o", "observe", "ok", "out", "owner", "p", "ps", "q", "r", "raw",
-	"reader", "ready", "record", "records", "ref", "refs", "room", "s", "settled", "sink",
-	"sinks", "slot", "slots", "src", "start", "state", "t", "tasks", "text", "to", "token",
-	"until", "v", "value", "w", "when", "yield",
+	"limit", "log", "m", "more", "n", "next", "o", "observe", "ok", "out", "owner", "p", "path",
+	"ps", "q", "r", "raw", "reader", "ready", "record", "records", "ref", "refs", "restore",
+	"room", "s", "settled", "sink", "sinks", "slot", "slots", "src", "start", "state", "t",
+	"tasks", "text", "to", "token", "torn", "until", "v", "value", "w", "when", "yield",
 }
 
 // undeclarable are identifiers that Go lets no import and no function of ours

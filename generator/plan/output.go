@@ -424,6 +424,7 @@ func plainNames() model.Names {
 		Event: "Event", Reader: "Reader",
 		Source: "Source", NewSource: "NewSource", SourceOptions: "SourceOptions",
 		Sink: "Sink", NewSink: "NewSink", SinkOptions: "SinkOptions", Fanout: "Fanout",
+		FileLog: "FileLog", OpenFileLog: "OpenFileLog", FileLogOptions: "FileLogOptions", Replay: "Replay",
 		DeadLetter: "DeadLetter", Task: "Task", Snapshot: "Snapshot",
 		AppendJSON: "AppendJSON", ParseJSON: "ParseJSON", DecodeJSON: "DecodeJSON",
 		Directive: "directive", Store: "store", Worker: "worker",
@@ -445,7 +446,8 @@ func prefixedNames(payload string) model.Names {
 		Event: payload + "Event", Reader: payload + "Reader",
 		Source: payload + "Source", NewSource: "New" + payload + "Source", SourceOptions: payload + "SourceOptions",
 		Sink: payload + "Sink", NewSink: "New" + payload + "Sink", SinkOptions: payload + "SinkOptions",
-		Fanout:     payload + "Fanout",
+		Fanout: payload + "Fanout", Replay: "Replay" + payload,
+		FileLog: payload + "FileLog", OpenFileLog: "Open" + payload + "FileLog", FileLogOptions: payload + "FileLogOptions",
 		DeadLetter: payload + "DeadLetter", Task: payload + "Task", Snapshot: payload + "Snapshot",
 		AppendJSON: "Append" + payload + "JSON",
 		ParseJSON:  "Parse" + payload + "JSON", DecodeJSON: "Decode" + payload + "JSON",
@@ -460,7 +462,8 @@ func declared(n *model.Names) []*string {
 	return []*string{
 		&n.Queue, &n.Local, &n.New, &n.Options, &n.Lease, &n.NewLease, &n.Run, &n.RunOptions,
 		&n.Event, &n.Reader, &n.Source, &n.NewSource, &n.SourceOptions,
-		&n.Sink, &n.NewSink, &n.SinkOptions, &n.Fanout, &n.DeadLetter, &n.Task, &n.Snapshot,
+		&n.Sink, &n.NewSink, &n.SinkOptions, &n.Fanout,
+		&n.FileLog, &n.OpenFileLog, &n.FileLogOptions, &n.Replay, &n.DeadLetter, &n.Task, &n.Snapshot,
 		&n.AppendJSON, &n.ParseJSON, &n.DecodeJSON,
 		&n.Directive, &n.Store, &n.Worker, &n.PayloadSize, &n.PayloadLog, &n.ChunkBits, &n.ChunkSize,
 	}
