@@ -86,12 +86,12 @@ type $Reader struct {
 Next waits for the next event. The error is ctx's, tq.ErrGap, or tq.ErrClosed
 when a closed queue has no more for now: leases that settle afterwards, and
 Drain, still make events, which a further call gives.`, `
-func (r *$Reader) Next(ctx context.Context) ($Event, error) {
+func (r *$Reader) Next(ctx context.Context) (e $Event, err error) {
 	records, err := r.cursor.Next(ctx, 1)
 	if err != nil {
-		return $Event{}, err
+		return e, err
 	}
-	e := r.event(&records[0])
+	r.fill(&e, &records[0])
 	r.cursor.Unlock(1)
 
 	return e, nil
@@ -109,7 +109,7 @@ func (r *$Reader) Read(ctx context.Context, dst []$Event) (n int, err error) {
 		return 0, err
 	}
 	for i := range records {
-		dst[i] = r.event(&records[i])
+		r.fill(&dst[i], &records[i])
 	}
 	r.cursor.Unlock(len(records))
 
@@ -140,24 +140,21 @@ func (r *$Reader) Close() error { return r.cursor.Close() }`)
 func emitReaderEvent(f *file) {
 	if f.queue.Policy.Sparse {
 		f.declare("", `
-func (r *$Reader) event(record *tq.Record) (e $Event) {
-	e.Header = replication.HeaderOf(*record, r.name, r.incarnation)
+func (r *$Reader) fill(e *$Event, record *tq.Record) {
+	replication.FillHeader(&e.Header, record, r.name, r.incarnation)
+	e.Payload = $zero
 	if replication.HasPayload(e.Kind) {
 		e.Payload = *r.queue.at(record.Slot)
 	}
-
-	return e
 }`)
 
 		return
 	}
 
 	f.declare("", `
-func (r *$Reader) event(record *tq.Record) $Event {
-	return $Event{
-		Header:  replication.HeaderOf(*record, r.name, r.incarnation),
-		Payload: *r.queue.at(record.Slot),
-	}
+func (r *$Reader) fill(e *$Event, record *tq.Record) {
+	replication.FillHeader(&e.Header, record, r.name, r.incarnation)
+	e.Payload = *r.queue.at(record.Slot)
 }`)
 }
 

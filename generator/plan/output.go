@@ -419,7 +419,7 @@ func internalRoot(path string) string {
 func plainNames() model.Names {
 	return model.Names{
 		Queue: "Queue", Local: "Local", New: "New", Options: "Options",
-		Lease: "Lease", NewLease: "NewLease",
+		Lease: "Lease", NewLease: "NewLease", CompleteAll: "CompleteAll",
 		Run: "Run", RunOptions: "RunOptions",
 		Event: "Event", Reader: "Reader",
 		Source: "Source", NewSource: "NewSource", SourceOptions: "SourceOptions",
@@ -441,7 +441,7 @@ func prefixedNames(payload string) model.Names {
 	return model.Names{
 		Queue: payload + "Queue", Local: payload + "Local",
 		New: "New" + payload + "Queue", Options: payload + "Options",
-		Lease: payload + "Lease", NewLease: "New" + payload + "Lease",
+		Lease: payload + "Lease", NewLease: "New" + payload + "Lease", CompleteAll: "CompleteAll" + payload,
 		Run: "Run" + payload, RunOptions: payload + "RunOptions",
 		Event: payload + "Event", Reader: payload + "Reader",
 		Source: payload + "Source", NewSource: "New" + payload + "Source", SourceOptions: payload + "SourceOptions",
@@ -460,7 +460,7 @@ func prefixedNames(payload string) model.Names {
 // declared is every field of names.
 func declared(n *model.Names) []*string {
 	return []*string{
-		&n.Queue, &n.Local, &n.New, &n.Options, &n.Lease, &n.NewLease, &n.Run, &n.RunOptions,
+		&n.Queue, &n.Local, &n.New, &n.Options, &n.Lease, &n.NewLease, &n.CompleteAll, &n.Run, &n.RunOptions,
 		&n.Event, &n.Reader, &n.Source, &n.NewSource, &n.SourceOptions,
 		&n.Sink, &n.NewSink, &n.SinkOptions, &n.Fanout,
 		&n.FileLog, &n.OpenFileLog, &n.FileLogOptions, &n.Replay, &n.DeadLetter, &n.Task, &n.Snapshot,

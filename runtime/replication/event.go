@@ -45,26 +45,32 @@ const MaxMetadata = 16
 
 // HeaderOf returns the event of a record of a queue's log. What the log does
 // not know, peers, shard and schema, is for the caller to fill in.
-func HeaderOf(r tq.Record, queue string, source tq.Incarnation) Header {
-	return Header{
-		Sequence:    r.Sequence,
-		SourceEvent: r.Sequence,
-		Queue:       queue,
-		Kind:        r.Kind,
-		OwnerPeer:   r.Owner,
-		OccurredAt:  r.At,
-		RecordedAt:  r.At,
-		Task:        r.Task,
-		Attempt:     r.Attempt,
-		Error:       r.Err,
-		Token:       r.Token,
-		Deadline:    r.Deadline,
-		Flags:       r.Flags,
-		Incarnation: source,
-		EnqueuedAt:  r.EnqueuedAt,
-		AvailableAt: r.AvailableAt,
-		More:        r.More,
-	}
+func HeaderOf(r tq.Record, queue string, source tq.Incarnation) (h Header) {
+	FillHeader(&h, &r, queue, source)
+
+	return h
+}
+
+// FillHeader makes h what [HeaderOf] returns, in place: neither is small.
+func FillHeader(h *Header, r *tq.Record, queue string, source tq.Incarnation) {
+	*h = Header{}
+	h.Sequence = r.Sequence
+	h.SourceEvent = r.Sequence
+	h.Queue = queue
+	h.Kind = r.Kind
+	h.OwnerPeer = r.Owner
+	h.OccurredAt = r.At
+	h.RecordedAt = r.At
+	h.Task = r.Task
+	h.Attempt = r.Attempt
+	h.Error = r.Err
+	h.Token = r.Token
+	h.Deadline = r.Deadline
+	h.Flags = r.Flags
+	h.Incarnation = source
+	h.EnqueuedAt = r.EnqueuedAt
+	h.AvailableAt = r.AvailableAt
+	h.More = r.More
 }
 
 // AppendEvent appends the wire form of an event; value appends its payload, or

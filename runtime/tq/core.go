@@ -37,6 +37,11 @@ type core struct {
 	dead     list   // in the order they died
 	deaths   uint64 // number of the last dead letter
 	purgedTo uint64 // number of the last one that had to make room
+	lately   struct {
+		at   Instant
+		time time.Time
+	}
+	overdue []*TaskError // see expired; by attempt
 
 	log      log
 	index    map[TaskID]Slot // nil until Resume needs it
@@ -50,6 +55,7 @@ func (c *core) init(o Options, base time.Time, s Store) {
 	c.ready, c.leased, c.dead = emptyList, emptyList, emptyList
 	c.slots.init(o.slots())
 	c.free = emptyList
+	c.lately.time = base
 	c.in.init()
 	c.log.init(o.LogEntries, o.LogBytes)
 }
@@ -61,6 +67,16 @@ func (c *core) clock(now Instant) Instant {
 }
 
 func (c *core) time(i Instant) time.Time { return c.base.Add(i.duration()) }
+
+// enqueuedAt is time of when a task was enqueued: often the same as that of the
+// one before.
+func (c *core) enqueuedAt(s *slot) time.Time {
+	if s.enqueued != c.lately.at {
+		c.lately.at, c.lately.time = s.enqueued, c.time(s.enqueued)
+	}
+
+	return c.lately.time
+}
 
 // wall is the instant of a time that came from elsewhere. It leaves monotonic
 // readings out, since the clocks of two queues do not tick together by them.
@@ -89,8 +105,8 @@ func (c *core) discard(i Slot) {
 	c.free.n++
 }
 
-// leave counts a live task out.
-func (c *core) leave() { c.cross.gone.Add(1) }
+// leave counts live tasks out.
+func (c *core) leave(n int) { c.cross.gone.Add(int64(n)) }
 
 // wait puts a live task in line: delayed until due, or ready now.
 func (c *core) wait(i Slot, now, due Instant) {
@@ -138,7 +154,7 @@ func (c *core) ripe(now Instant) *heap {
 	return h
 }
 
-// next takes the task that is next out of its line.
+// next takes the task that is next out of its line; noSlot if none is ready.
 func (c *core) next(now Instant) Slot {
 	if i := c.ready.head; i >= 0 && len(c.first) == 0 && len(c.due) == 0 && len(c.delayed) == 0 {
 		c.unlink(&c.ready, i)
@@ -179,13 +195,13 @@ func (c *core) ripen(now Instant, limit int) (n int) {
 // grant leases the task that is next; noSlot if none is ready.
 func (c *core) grant(now Instant, owner string) (Slot, error) {
 	now = c.clock(now)
-	if !c.grantable(now) {
-		return noSlot, ErrEmpty
-	}
-	if c.epoch&grantMask == grantMask {
+	if c.epoch&grantMask == grantMask && c.grantable(now) {
 		return noSlot, ErrExhausted
 	}
 	i := c.next(now)
+	if i < 0 {
+		return noSlot, ErrEmpty
+	}
 	s := c.at(i)
 	c.epoch++
 	s.epoch, s.granter = c.epoch, c.opt.Incarnation
@@ -213,6 +229,7 @@ func (c *core) holder(i Slot, t *Token, now Instant) *slot {
 	return s
 }
 
+// complete ends a task; leave follows.
 func (c *core) complete(i Slot, t *Token, now Instant) error {
 	now = c.clock(now)
 	s := c.holder(i, t, now)
@@ -220,7 +237,6 @@ func (c *core) complete(i Slot, t *Token, now Instant) error {
 		return ErrLeaseLost
 	}
 	c.unlink(&c.leased, i)
-	c.leave()
 	c.count.Completed++
 	c.record(Completed, 0, i, now, false)
 	c.gone(i)
@@ -298,7 +314,7 @@ func (c *core) expire(now Instant, limit int) (n int) {
 		if s.until > now {
 			break
 		}
-		s.fault(expiredError(int(s.attempt)))
+		s.fault(c.expired(int(s.attempt)))
 		c.count.Expired++
 		c.unlink(&c.leased, i)
 		c.retry(LeaseExpired, FromExpiration, i, now)
@@ -324,7 +340,7 @@ func (c *core) retry(kind Kind, flags Flags, i Slot, now Instant) {
 func (c *core) die(kind Kind, flags Flags, i Slot, now Instant) {
 	flags |= DeadLetter
 	c.record(kind, flags, i, now, true)
-	c.leave()
+	c.leave(1)
 	c.count.DeadLettered++
 	c.bury(i)
 	c.record(DeadLettered, flags, i, now, c.dead.n > c.opt.Dead)
@@ -463,10 +479,15 @@ func (c *core) oldest(now Instant) (Instant, bool) {
 	return at, at != never
 }
 
-func expiredError(attempt int) *TaskError {
-	return &TaskError{
-		Message:  "Lease expired without heartbeat.",
-		Code:     CodeLeaseExpired,
-		Metadata: map[string]Plain{"attempt": PlainInt(int64(attempt))},
+// expired is why an attempt failed whose lease expired: the same for all tasks.
+func (c *core) expired(attempt int) *TaskError {
+	for len(c.overdue) < attempt {
+		c.overdue = append(c.overdue, &TaskError{
+			Message:  "Lease expired without heartbeat.",
+			Code:     CodeLeaseExpired,
+			Metadata: map[string]Plain{"attempt": PlainInt(int64(len(c.overdue) + 1))},
+		})
 	}
+
+	return c.overdue[attempt-1]
 }

@@ -103,9 +103,9 @@ func (c *Cursor) Next(ctx context.Context, limit int) ([]Record, error) {
 // read copies what is there; the lock is held.
 func (c *Cursor) read(limit int) []Record {
 	n := min(max(limit, 1), int(c.e.core.log.seq+1-c.next))
-	c.buf = slices.Grow(c.buf[:0], n)
-	for i := range n {
-		c.buf = append(c.buf, c.e.core.export(c.next+Sequence(i)))
+	c.buf = slices.Grow(c.buf[:0], n)[:n]
+	for i := range c.buf {
+		c.e.core.export(c.next+Sequence(i), &c.buf[i])
 	}
 
 	return c.buf
@@ -139,7 +139,6 @@ func (c *Cursor) park(ctx context.Context) error {
 // Unlock says that n of the records were taken, and gives the lock back.
 func (c *Cursor) Unlock(n int) {
 	c.next += Sequence(n)
-	clear(c.buf)
 	c.e.mu.Unlock()
 }
 

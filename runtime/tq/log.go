@@ -1,5 +1,7 @@
 package tq
 
+import "time"
+
 // log keeps the latest records for readers, in a ring. Sequences count whether
 // or not anybody reads; records are kept only while somebody does.
 type log struct {
@@ -155,14 +157,15 @@ func (r *record) grantOf(s *slot) {
 	r.epoch, r.granter, r.owner, r.granted = s.epoch, s.granter, s.owner, s.granted
 }
 
-// export gives a record in terms of the outside.
-func (c *core) export(seq Sequence) Record {
+// export gives a record in terms of the outside, in place: it is large.
+func (c *core) export(seq Sequence, out *Record) {
 	r := c.log.at(seq)
 	s := c.at(r.slot)
-	out := Record{
-		Sequence: seq, Kind: r.kind, Flags: r.flags, More: r.more, Slot: r.slot, Task: s.id,
-		Attempt: int(r.attempt), At: c.time(r.at), EnqueuedAt: c.time(s.enqueued), Owner: r.owner, Err: r.err,
-	}
+	out.Sequence, out.Kind, out.Flags, out.More = seq, r.kind, r.flags, r.more
+	out.Slot, out.Task, out.Attempt = r.slot, s.id, int(r.attempt)
+	out.At, out.EnqueuedAt = c.time(r.at), c.time(s.enqueued)
+	out.Owner, out.Err = r.owner, r.err
+	out.Token, out.Deadline, out.AvailableAt = Token{}, time.Time{}, time.Time{}
 	if r.epoch != 0 {
 		out.Token = Token{Task: s.id, Attempt: int(r.granted), Incarnation: r.granter, Epoch: r.epoch}
 	}
@@ -174,6 +177,4 @@ func (c *core) export(seq Sequence) Record {
 			out.AvailableAt = c.time(r.until)
 		}
 	}
-
-	return out
 }
