@@ -36,6 +36,9 @@ type $Source struct {
 	events    [16]$Event // read and stamped
 	next, end int // events[next:end] were not given yet
 	err       error // why the channel of C was closed
+
+	synchronous bool
+	applied     tq.Sequence // what is to be acknowledged
 }`)
 	f.declare(`
 $NewSource makes a source of a reader, which is the source's from then on.`, `
@@ -49,6 +52,13 @@ Next waits for the next event. The error is ctx's, tq.ErrGap, or tq.ErrClosed
 when a closed queue has no more for now: leases that settle afterwards, and
 Drain, still make events, which a further call gives.`, `
 func (s *$Source) Next(ctx context.Context) ($Event, error) {
+	e, err := s.take(ctx)
+	s.applied = e.Sequence
+
+	return e, err
+}`)
+	f.declare("", `
+func (s *$Source) take(ctx context.Context) ($Event, error) {
 	next, err := s.peek(ctx)
 	if err != nil {
 		return $Event{}, err
@@ -61,6 +71,9 @@ func (s *$Source) Next(ctx context.Context) ($Event, error) {
 	f.declare(`
 peek waits for the next event and leaves it there.`, `
 func (s *$Source) peek(ctx context.Context) (*$Event, error) {
+	if s.synchronous {
+		s.reader.Acknowledge(s.applied)
+	}
 	if s.next == s.end {
 		n, err := s.reader.Read(ctx, s.events[:])
 		if err != nil {
@@ -103,10 +116,16 @@ which comes with a zero $Event.`, `
 func (s *$Source) All(ctx context.Context) iter.Seq2[$Event, error] {
 	return func(yield func($Event, error) bool) {
 		for {
-			e, err := s.Next(ctx)
-			if !yield(e, err) || err != nil {
+			e, err := s.take(ctx)
+			if err != nil {
+				yield($Event{}, err)
 				return
 			}
+			if !yield(e, nil) {
+				s.reader.Fail(replication.ErrStopped)
+				return
+			}
+			s.applied = e.Sequence
 		}
 	}
 }`)
@@ -123,8 +142,10 @@ func (s *$Source) Pump(
 			return err
 		}
 		if err := forward(ctx, e); err != nil {
+			s.reader.Fail(err)
 			return err
 		}
+		s.applied = e.Sequence
 		s.taken()
 	}
 }`)
@@ -176,8 +197,22 @@ Snapshot gives the queue's state, and the source goes on with the event after
 it, wherever it was before: the way to begin, and the way on after tq.ErrGap.`, `
 func (s *$Source) Snapshot() $Snapshot {
 	s.next, s.end = 0, 0
+	snapshot := s.reader.Snapshot()
+	s.applied = snapshot.Sequence
 
-	return s.reader.Snapshot()
+	return snapshot
+}`)
+	f.declare(`
+Synchronous makes the queue's operations wait until this source's events were
+taken: each is acknowledged when the next one is asked for, and so is a snapshot;
+Pump asks when forward has returned nil. One that Pump's forward refuses, or at
+which a loop over All ends, is what operations answer tq.ErrUncertain for. See
+[$Reader.Synchronous]; a $Sink that applies in parallel needs that one.`, `
+func (s *$Source) Synchronous(o tq.SyncOptions) error {
+	err := s.reader.Synchronous(o)
+	s.synchronous = err == nil
+
+	return err
 }`)
 	f.declare(`
 Lag is how many events of the queue the source has not read yet. Up to 15 that

@@ -43,9 +43,10 @@ var reservedLocals = []string{
 	"cursor", "depth", "dst", "e", "entries", "entry", "err", "events", "forward", "g", "grace",
 	"grant", "handler", "header", "i", "id", "ids", "key", "keys", "l", "leases", "letter",
 	"letters", "limit", "log", "m", "more", "n", "next", "o", "observe", "ok", "out", "owner",
-	"p", "path", "ps", "q", "r", "raw", "reader", "record", "records", "ref", "refs",
-	"restore", "room", "s", "settled", "sink", "sinks", "slot", "slots", "src", "start", "state",
-	"t", "tasks", "text", "to", "token", "torn", "until", "v", "value", "w", "when", "yield",
+	"p", "path", "ps", "q", "r", "raw", "reader", "record", "records", "ref", "refs", "restore",
+	"room", "s", "seq", "settled", "sink", "sinks", "slot", "slots", "snapshot", "src", "start",
+	"state", "t", "tasks", "text", "to", "token", "torn", "until", "v", "value", "w", "when",
+	"yield",
 }
 
 // undeclarable are identifiers that Go lets no import and no function of ours

@@ -235,13 +235,13 @@ func (r *SinkRun) applied(h *Header) error {
 	}
 	s.stats.Applied++
 	s.unsaved++
-	unsaved, behind := s.unsaved, s.p.top-s.p.at.Sequence
+	unsaved, global, behind := s.unsaved, s.p.at, s.p.top-s.p.at.Sequence
 	if !r.armed && unsaved < s.o.Batch {
 		r.arm()
 	}
 	s.mu.Unlock()
 	if s.o.Applied != nil {
-		if err := s.tell(Lag{Event: h, Peer: peer, Behind: behind, Unsaved: unsaved}); err != nil {
+		if err := s.tell(Lag{Event: h, Peer: peer, Global: global, Behind: behind, Unsaved: unsaved}); err != nil {
 			return err
 		}
 	}

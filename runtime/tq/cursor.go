@@ -6,8 +6,9 @@ import (
 )
 
 // Cursor is one reader's place in the log. Readers do not share: each sees
-// every event, and none slows a producer or another reader. A Cursor is for
-// one goroutine at a time, but for Close and Lag.
+// every event, and none slows a producer or another reader, unless it is made
+// Synchronous. A Cursor is for one goroutine at a time, but for Close, Lag,
+// Acknowledge and Fail.
 type Cursor struct {
 	e      *Engine
 	next   Sequence // guarded by e.mu
@@ -15,6 +16,7 @@ type Cursor struct {
 	parked bool // guarded by e.mu
 	closed bool // guarded by e.mu
 	buf    []Record
+	sync   attachment
 }
 
 // Latest stands for the last event there is, where a reader is attached: it
@@ -84,6 +86,7 @@ func (c *Cursor) Next(ctx context.Context, limit int) ([]Record, error) {
 			return nil, ErrClosed
 		case c.next < l.first:
 			e.mu.Unlock()
+			c.Fail(ErrGap)
 			return nil, ErrGap
 		case c.next <= l.seq:
 			return c.read(limit), nil
@@ -160,6 +163,7 @@ func (c *Cursor) Close() error {
 		return nil
 	}
 	c.closed = true
+	c.desynchroniseLocked(errReaderClosed)
 	e.cursors = slices.DeleteFunc(e.cursors, func(o *Cursor) bool { return o == c })
 	c.unpark()
 	if len(e.cursors) == 0 {
