@@ -23,7 +23,7 @@ type $SourceOptions struct {
 }`)
 	f.declare(`
 $Source hands the events of a $Local on, in order and each once, to whoever
-replicates them. A queue may have any number of sources. Each has its own place,
+replicates them. What is done with an event comes before the next one is asked for. A queue may have any number of sources. Each has its own place,
 and none holds up the queue or another source.
 
 A source that has fallen further behind than the queue's log is long gets
@@ -51,19 +51,12 @@ func emitSourceNext(f *file) {
 Next waits for the next event. The error is ctx's, tq.ErrGap, or tq.ErrClosed
 when a closed queue has no more for now: leases that settle afterwards, and
 Drain, still make events, which a further call gives.`, `
-func (s *$Source) Next(ctx context.Context) ($Event, error) {
-	e, err := s.take(ctx)
-	s.applied = e.Sequence
-
-	return e, err
-}`)
-	f.declare("", `
-func (s *$Source) take(ctx context.Context) ($Event, error) {
+func (s *$Source) Next(ctx context.Context) (e $Event, err error) {
 	next, err := s.peek(ctx)
 	if err != nil {
-		return $Event{}, err
+		return e, err
 	}
-	e := *next
+	e = *next
 	s.taken()
 
 	return e, nil
@@ -91,7 +84,9 @@ func (s *$Source) peek(ctx context.Context) (*$Event, error) {
 	f.declare(`
 taken says that the event peek gave need not come again, and lets its payload go.`, `
 func (s *$Source) taken() {
-	s.events[s.next].Payload = $zero
+	e := &s.events[s.next]
+	s.applied = e.Sequence
+	e.Payload = $zero
 	s.next++
 }`)
 	f.declare("", `
@@ -116,16 +111,18 @@ which comes with a zero $Event.`, `
 func (s *$Source) All(ctx context.Context) iter.Seq2[$Event, error] {
 	return func(yield func($Event, error) bool) {
 		for {
-			e, err := s.take(ctx)
+			e, err := s.peek(ctx)
 			if err != nil {
 				yield($Event{}, err)
 				return
 			}
-			if !yield(e, nil) {
+			s.next++
+			if !yield(*e, nil) {
 				s.reader.Fail(replication.ErrStopped)
 				return
 			}
 			s.applied = e.Sequence
+			e.Payload = $zero
 		}
 	}
 }`)
@@ -145,7 +142,6 @@ func (s *$Source) Pump(
 			s.reader.Fail(err)
 			return err
 		}
-		s.applied = e.Sequence
 		s.taken()
 	}
 }`)

@@ -18,6 +18,7 @@ type SinkRun struct {
 
 	caller context.Context // of those who apply
 	ctx    context.Context // done when the run stops
+	done   <-chan struct{} // of ctx
 	stop   context.CancelCauseFunc
 
 	headers []*Header  // by slot; those that wait for their lane
@@ -51,6 +52,7 @@ func (s *Sink) Run(
 	}
 	r := &SinkRun{s: s, apply: apply, caller: ctx, moved: make(chan struct{}, 1)}
 	r.ctx, r.stop = context.WithCancelCause(ctx)
+	r.done = r.ctx.Done()
 	r.headers = make([]*Header, 1)
 	if n := s.o.Parallel; n > 1 {
 		r.open(n)
@@ -93,7 +95,7 @@ func (r *SinkRun) Slots() int { return len(r.headers) }
 func (r *SinkRun) Slot() (int, error) {
 	if r.free == nil {
 		select {
-		case <-r.ctx.Done():
+		case <-r.done:
 			return 0, context.Cause(r.ctx)
 		default:
 			return 0, nil
@@ -102,7 +104,7 @@ func (r *SinkRun) Slot() (int, error) {
 	select {
 	case slot := <-r.free:
 		return slot, nil
-	case <-r.ctx.Done():
+	case <-r.done:
 		return 0, context.Cause(r.ctx)
 	}
 }
