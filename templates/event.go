@@ -74,9 +74,10 @@ func (e $Event) Format(s fmt.State, _ rune) { fmt.Fprint(s, e.LogValue()) }`)
 func emitReader(f *file) {
 	f.declare(`
 $Reader gives the events of a $Local one after another, each exactly once. It is
-for one goroutine at a time; Close may be called from any.
+for one goroutine at a time; Acknowledge, Fail, Lag and Close may be called from
+any.
 
-It holds up nobody. A reader that has fallen further behind than the log is long
+It holds up nobody, unless it is made Synchronous. A reader that has fallen further behind than the log is long
 gets tq.ErrGap, and goes on from a snapshot: see [$Local.WatchNow].`, `
 type $Reader struct {
 	queue       *$Local
@@ -128,6 +129,7 @@ func (r *$Reader) Snapshot() $Snapshot {
 
 	return s
 }`)
+	emitReaderSync(f)
 	f.declare(`
 Lag is how many events the reader is behind.`, `
 func (r *$Reader) Lag() tq.Sequence { return r.cursor.Lag() }`)
@@ -144,7 +146,7 @@ func emitReaderEvent(f *file) {
 		f.declare("", `
 func (r *$Reader) fill(e *$Event, record *tq.Record) {
 	replication.FillHeader(&e.Header, record, r.name, r.incarnation)
-	e.Payload = $Payload{}
+	e.Payload = $zero
 	if replication.HasPayload(e.Kind) {
 		e.Payload = *r.queue.at(record.Slot)
 	}
@@ -158,6 +160,23 @@ func (r *$Reader) fill(e *$Event, record *tq.Record) {
 	replication.FillHeader(&e.Header, record, r.name, r.incarnation)
 	e.Payload = *r.queue.at(record.Slot)
 }`)
+}
+
+// emitReaderSync prints how operations wait for a reader: golden/accept/minimal.
+func emitReaderSync(f *file) {
+	f.declare(`
+Synchronous makes the queue's operations wait for this reader: from now on each
+returns once the reader has acknowledged its events, and all before. Where that
+fails the operation answers tq.ErrUncertain: it has taken place, but for a lease,
+which is given back. It ends with Close, or as o says. See [tq.Cursor.Synchronous].`, `
+func (r *$Reader) Synchronous(o tq.SyncOptions) error { return r.cursor.Synchronous(o) }`)
+	f.declare(`
+Acknowledge says that the events up to seq are where they are to be.`, `
+func (r *$Reader) Acknowledge(seq tq.Sequence) { r.cursor.Acknowledge(seq) }`)
+	f.declare(`
+Fail says that events cannot be taken. It is what operations get that wait for
+the reader, until it acknowledges again.`, `
+func (r *$Reader) Fail(err error) { r.cursor.Fail(err) }`)
 }
 
 // emitWatch prints how readers attach: golden/accept/minimal.

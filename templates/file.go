@@ -47,6 +47,7 @@ func words(q *model.Queue) map[string]string {
 		"Event": n.Event, "Reader": n.Reader,
 		"Source": n.Source, "NewSource": n.NewSource, "SourceOptions": n.SourceOptions,
 		"Sink": n.Sink, "NewSink": n.NewSink, "SinkOptions": n.SinkOptions, "Fanout": n.Fanout,
+		"FileLog": n.FileLog, "OpenFileLog": n.OpenFileLog, "FileLogOptions": n.FileLogOptions, "Replay": n.Replay,
 		"DeadLetter": n.DeadLetter, "Task": n.Task, "Snapshot": n.Snapshot,
 		"Coordinator": n.Coordinator, "NewCoordinator": n.NewCoordinator,
 		"AppendJSON": n.AppendJSON, "ParseJSON": n.ParseJSON, "DecodeJSON": n.DecodeJSON, "ReadJSON": n.ReadJSON,

@@ -21,7 +21,9 @@ it. Its methods are safe for concurrent use. Those that wait return ctx's error
 when ctx ends first, and have changed nothing then.
 
 Besides the errors named below every method may answer tq.ErrClosed, after
-Close, and tq.ErrDrained, after Drain and until the queue is restored.
+Close, and tq.ErrDrained, after Drain and until the queue is restored. While a
+reader is synchronous those that change something, and the verbs of a lease, may
+answer tq.ErrUncertain: they have, and the reader may not know.
 
 The interface is sealed: engines come from the generator.`, `
 type $Queue interface {
@@ -146,14 +148,14 @@ func (q *$Local) Enqueue(ctx context.Context, p $Payload) (tq.TaskID, error) {
 }`)
 	f.declare(`
 TryEnqueue adds p, or answers tq.ErrFull at once.`, `
-func (q *$Local) TryEnqueue(_ context.Context, p $Payload) (tq.TaskID, error) {
+func (q *$Local) TryEnqueue(ctx context.Context, p $Payload) (tq.TaskID, error) {
 	slot, at, err := q.engine.Put()
 	if err != nil {
 		return tq.TaskID{}, err
 	}
 	*q.at(slot) = p
 
-	return q.engine.TryEnqueue(slot, at)
+	return q.engine.TryEnqueue(ctx, slot, at)
 }`)
 	f.declare(`
 EnqueueAt adds p, to be leased at when or later, and waits for room while the
@@ -187,7 +189,9 @@ func (q *$Local) EnqueueBatch(
 			}
 			n++
 		}
-		q.engine.Unlock()
+		if err := q.engine.Finish(ctx); err != nil {
+			return n, err
+		}
 	}
 
 	return n, nil
@@ -217,21 +221,32 @@ func (q *$Local) take(ctx context.Context, l *$Lease, owner string) error {
 		return err
 	}
 	l.fill(q.at(grant.Slot), &grant)
-	q.engine.Unlock()
 
-	return nil
+	return q.granted(ctx, l)
+}`)
+	f.declare(`
+granted ends a grant. One that a synchronous reader does not acknowledge is given
+back.`, `
+func (q *$Local) granted(ctx context.Context, l *$Lease) error {
+	err := q.engine.Finish(ctx)
+	if err != nil {
+		q.engine.GiveBack(l.held, l.Token)
+		*l = $Lease{}
+	}
+
+	return err
 }`)
 	f.declare(`
 TryLease takes the next ready task, or answers tq.ErrEmpty at once.`, `
-func (q *$Local) TryLease(context.Context) (l $Lease, err error) {
+func (q *$Local) TryLease(ctx context.Context) (l $Lease, err error) {
 	var grant tq.Grant
 	if err := q.engine.TryTake("", &grant); err != nil {
 		return l, err
 	}
 	l.fill(q.at(grant.Slot), &grant)
-	q.engine.Unlock()
+	err = q.granted(ctx, &l)
 
-	return l, nil
+	return l, err
 }`)
 	f.declare(`
 LeaseBatch waits for one task and takes with it what else is ready, up to
@@ -249,7 +264,14 @@ func (q *$Local) LeaseBatch(ctx context.Context, dst []$Lease) (n int, err error
 		dst[n].fill(q.at(grant.Slot), &grant)
 		n++
 	}
-	q.engine.Unlock()
+	if err := q.engine.Finish(ctx); err != nil {
+		for i := range n {
+			q.engine.GiveBack(dst[i].held, dst[i].Token)
+			dst[i] = $Lease{}
+		}
+
+		return 0, err
+	}
 
 	return n, nil
 }`)
@@ -288,9 +310,8 @@ func (q *$Local) settleLease(
 		return settled, err
 	}
 	l.fill(q.at(grant.Slot), &grant)
-	q.engine.Unlock()
 
-	return settled, nil
+	return settled, q.granted(ctx, l)
 }`)
 	f.declare("", `
 func (q *$Local) runPolicy() tq.RunPolicy {
@@ -347,10 +368,12 @@ func (q *$Local) nextDead(ctx context.Context, after uint64) ($DeadLetter, error
 }`)
 	f.declare(`
 Redrive makes a dead letter ready again, with no attempt behind it.`, `
-func (q *$Local) Redrive(_ context.Context, id tq.TaskID) error { return q.engine.Redrive(id) }`)
+func (q *$Local) Redrive(ctx context.Context, id tq.TaskID) error {
+	return q.engine.Redrive(ctx, id)
+}`)
 	f.declare(`
 Purge removes a dead letter for good.`, `
-func (q *$Local) Purge(_ context.Context, id tq.TaskID) error { return q.engine.Purge(id) }`)
+func (q *$Local) Purge(ctx context.Context, id tq.TaskID) error { return q.engine.Purge(ctx, id) }`)
 }
 
 // emitDrain prints the methods for the queue as a whole: golden/accept/minimal.
@@ -364,14 +387,13 @@ func (q *$Local) Drain(ctx context.Context, grace time.Duration) ($Snapshot, err
 		return $Snapshot{}, err
 	}
 	s := $Snapshot{SnapshotHeader: header, Tasks: q.tasks(refs)}
-	q.engine.Drained()
 
-	return s, nil
+	return s, q.engine.Drained(ctx)
 }`)
 	f.declare(`
 Restore puts the tasks of a snapshot in and reopens a drained queue: see
 [$Queue].`, `
-func (q *$Local) Restore(_ context.Context, s $Snapshot) error {
+func (q *$Local) Restore(ctx context.Context, s $Snapshot) error {
 	slots, err := q.engine.Restore(s.SnapshotHeader, len(s.Tasks), func(i int) *tq.TaskState {
 		return &s.Tasks[i].TaskState
 	})
@@ -384,9 +406,8 @@ func (q *$Local) Restore(_ context.Context, s $Snapshot) error {
 			*q.at(slot) = s.Tasks[i].Payload
 		}
 	}
-	q.engine.Unlock()
 
-	return nil
+	return q.engine.Finish(ctx)
 }`)
 	f.declare(`
 Reopen ends a drain: the queue, empty now, admits and leases again.`, `

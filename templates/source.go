@@ -23,7 +23,7 @@ type $SourceOptions struct {
 }`)
 	f.declare(`
 $Source hands the events of a $Local on, in order and each once, to whoever
-replicates them. A queue may have any number of sources. Each has its own place,
+replicates them. What is done with an event comes before the next one is asked for. A queue may have any number of sources. Each has its own place,
 and none holds up the queue or another source.
 
 A source that has fallen further behind than the queue's log is long gets
@@ -36,6 +36,9 @@ type $Source struct {
 	events    [16]$Event // read and stamped
 	next, end int // events[next:end] were not given yet
 	err       error // why the channel of C was closed
+
+	synchronous bool
+	applied     tq.Sequence // what is to be acknowledged
 }`)
 	f.declare(`
 $NewSource makes a source of a reader, which is the source's from then on.`, `
@@ -48,12 +51,12 @@ func emitSourceNext(f *file) {
 Next waits for the next event. The error is ctx's, tq.ErrGap, or tq.ErrClosed
 when a closed queue has no more for now: leases that settle afterwards, and
 Drain, still make events, which a further call gives.`, `
-func (s *$Source) Next(ctx context.Context) ($Event, error) {
+func (s *$Source) Next(ctx context.Context) (e $Event, err error) {
 	next, err := s.peek(ctx)
 	if err != nil {
-		return $Event{}, err
+		return e, err
 	}
-	e := *next
+	e = *next
 	s.taken()
 
 	return e, nil
@@ -61,6 +64,9 @@ func (s *$Source) Next(ctx context.Context) ($Event, error) {
 	f.declare(`
 peek waits for the next event and leaves it there.`, `
 func (s *$Source) peek(ctx context.Context) (*$Event, error) {
+	if s.synchronous {
+		s.reader.Acknowledge(s.applied)
+	}
 	if s.next == s.end {
 		n, err := s.reader.Read(ctx, s.events[:])
 		if err != nil {
@@ -78,7 +84,9 @@ func (s *$Source) peek(ctx context.Context) (*$Event, error) {
 	f.declare(`
 taken says that the event peek gave need not come again, and lets its payload go.`, `
 func (s *$Source) taken() {
-	s.events[s.next].Payload = $zero
+	e := &s.events[s.next]
+	s.applied = e.Sequence
+	e.Payload = $zero
 	s.next++
 }`)
 	f.declare("", `
@@ -103,10 +111,18 @@ which comes with a zero $Event.`, `
 func (s *$Source) All(ctx context.Context) iter.Seq2[$Event, error] {
 	return func(yield func($Event, error) bool) {
 		for {
-			e, err := s.Next(ctx)
-			if !yield(e, err) || err != nil {
+			e, err := s.peek(ctx)
+			if err != nil {
+				yield($Event{}, err)
 				return
 			}
+			s.next++
+			if !yield(*e, nil) {
+				s.reader.Fail(replication.ErrStopped)
+				return
+			}
+			s.applied = e.Sequence
+			e.Payload = $zero
 		}
 	}
 }`)
@@ -123,6 +139,7 @@ func (s *$Source) Pump(
 			return err
 		}
 		if err := forward(ctx, e); err != nil {
+			s.reader.Fail(err)
 			return err
 		}
 		s.taken()
@@ -176,8 +193,22 @@ Snapshot gives the queue's state, and the source goes on with the event after
 it, wherever it was before: the way to begin, and the way on after tq.ErrGap.`, `
 func (s *$Source) Snapshot() $Snapshot {
 	s.next, s.end = 0, 0
+	snapshot := s.reader.Snapshot()
+	s.applied = snapshot.Sequence
 
-	return s.reader.Snapshot()
+	return snapshot
+}`)
+	f.declare(`
+Synchronous makes the queue's operations wait until this source's events were
+taken: each is acknowledged when the next one is asked for, and so is a snapshot;
+Pump asks when forward has returned nil. One that Pump's forward refuses, or at
+which a loop over All ends, is what operations answer tq.ErrUncertain for. See
+[$Reader.Synchronous]; a $Sink that applies in parallel needs that one.`, `
+func (s *$Source) Synchronous(o tq.SyncOptions) error {
+	err := s.reader.Synchronous(o)
+	s.synchronous = err == nil
+
+	return err
 }`)
 	f.declare(`
 Lag is how many events of the queue the source has not read yet. Up to 15 that

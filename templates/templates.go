@@ -30,6 +30,7 @@ var artefacts = []artefact{
 	{"event", emitEvent},
 	{"source", emitSource},
 	{"sink", emitSink},
+	{"filelog", emitFileLog},
 	{"codec", emitCodec},
 	{"coordinator", emitCoordinator},
 }

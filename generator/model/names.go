@@ -13,6 +13,8 @@ type Names struct {
 	SourceOptions               string
 	Sink, NewSink, SinkOptions  string
 	Fanout                      string
+	FileLog, OpenFileLog        string
+	FileLogOptions, Replay      string
 	DeadLetter, Task, Snapshot  string
 	Coordinator, NewCoordinator string
 

@@ -43,11 +43,11 @@ var reservedLocals = []string{
 	"a", "after", "all", "apply", "at", "attached", "b", "budget", "c", "call", "cause", "chunk",
 	"ctx", "cursor", "depth", "do", "dst", "e", "end", "entries", "entry", "err", "events",
 	"forward", "g", "grace", "grant", "handler", "header", "i", "id", "ids", "key", "keys", "l",
-	"leases", "letter", "letters", "limit", "m", "more", "n", "name", "next", "null", "o",
-	"observe", "ok", "out", "owner", "p", "ps", "q", "quoted", "r", "raw", "reader",
-	"record", "recorder", "records", "ref", "refs", "room", "run", "s", "settled", "sink",
-	"sinks", "slot", "slots", "src", "start", "state", "t", "tasks", "text", "to", "token",
-	"until", "v", "value", "w", "when", "yield",
+	"leases", "letter", "letters", "limit", "log", "m", "more", "n", "name", "next", "null", "o",
+	"observe", "ok", "out", "owner", "p", "path", "ps", "q", "quoted", "r", "raw", "reader",
+	"record", "recorder", "records", "ref", "refs", "restore", "room", "run", "s", "seq",
+	"settled", "sink", "sinks", "slot", "slots", "snapshot", "src", "start", "state", "t",
+	"tasks", "text", "to", "token", "torn", "until", "v", "value", "w", "when", "yield",
 }
 
 // codecLocals are those of them that codecs have.

@@ -20,6 +20,8 @@ var (
 	// ErrCorrupt: a file was damaged after it was written. A [*CorruptError]
 	// says where.
 	ErrCorrupt = errors.New("replication: file is damaged")
+	// ErrStopped: who took the events of a synchronous source takes no more.
+	ErrStopped = errors.New("replication: the sink has stopped")
 	// ErrBackwards: a position was to be moved behind where it is.
 	ErrBackwards = errors.New("replication: positions do not go backwards")
 )

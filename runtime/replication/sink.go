@@ -59,6 +59,9 @@ type SinkOptions struct {
 type Lag struct {
 	Event *Header // valid until the call returns
 	Peer  string
+	// Global is the sink's global position: with a synchronous reader, what to
+	// acknowledge.
+	Global Position
 	// Delay is how long ago the event was recorded at its source.
 	Delay time.Duration
 	// Behind is how many of the events that the sink has taken are above its

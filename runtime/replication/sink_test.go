@@ -586,9 +586,9 @@ func TestLag(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []Lag{
-		{Peer: "p", Delay: 10 * time.Second, Unsaved: 1},
-		{Peer: "p", Delay: 9 * time.Second, Behind: 1, Unsaved: 2},
-		{Peer: "p", Delay: 8 * time.Second, Unsaved: 1},
+		{Peer: "p", Global: Position{Incarnation: source, Sequence: 1}, Delay: 10 * time.Second, Unsaved: 1},
+		{Peer: "p", Global: Position{Incarnation: source, Sequence: 1}, Delay: 9 * time.Second, Behind: 1, Unsaved: 2},
+		{Peer: "p", Global: Position{Incarnation: source, Sequence: 3}, Delay: 8 * time.Second, Unsaved: 1},
 	}
 	if diff := cmp.Diff(want, lags); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)

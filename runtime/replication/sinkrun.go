@@ -18,6 +18,7 @@ type SinkRun struct {
 
 	caller context.Context // of those who apply
 	ctx    context.Context // done when the run stops
+	done   <-chan struct{} // of ctx
 	stop   context.CancelCauseFunc
 
 	headers []*Header  // by slot; those that wait for their lane
@@ -51,6 +52,7 @@ func (s *Sink) Run(
 	}
 	r := &SinkRun{s: s, apply: apply, caller: ctx, moved: make(chan struct{}, 1)}
 	r.ctx, r.stop = context.WithCancelCause(ctx)
+	r.done = r.ctx.Done()
 	r.headers = make([]*Header, 1)
 	if n := s.o.Parallel; n > 1 {
 		r.open(n)
@@ -93,7 +95,7 @@ func (r *SinkRun) Slots() int { return len(r.headers) }
 func (r *SinkRun) Slot() (int, error) {
 	if r.free == nil {
 		select {
-		case <-r.ctx.Done():
+		case <-r.done:
 			return 0, context.Cause(r.ctx)
 		default:
 			return 0, nil
@@ -102,7 +104,7 @@ func (r *SinkRun) Slot() (int, error) {
 	select {
 	case slot := <-r.free:
 		return slot, nil
-	case <-r.ctx.Done():
+	case <-r.done:
 		return 0, context.Cause(r.ctx)
 	}
 }
@@ -235,13 +237,13 @@ func (r *SinkRun) applied(h *Header) error {
 	}
 	s.stats.Applied++
 	s.unsaved++
-	unsaved, behind := s.unsaved, s.p.top-s.p.at.Sequence
+	unsaved, global, behind := s.unsaved, s.p.at, s.p.top-s.p.at.Sequence
 	if !r.armed && unsaved < s.o.Batch {
 		r.arm()
 	}
 	s.mu.Unlock()
 	if s.o.Applied != nil {
-		if err := s.tell(Lag{Event: h, Peer: peer, Behind: behind, Unsaved: unsaved}); err != nil {
+		if err := s.tell(Lag{Event: h, Peer: peer, Global: global, Behind: behind, Unsaved: unsaved}); err != nil {
 			return err
 		}
 	}

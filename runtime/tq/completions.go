@@ -10,7 +10,8 @@ import (
 // The zero Completions is ready. End must follow at once, and nothing else may
 // be done with the queues before.
 type Completions struct {
-	engine *Engine // whose lock is held; nil: none is
+	engine *Engine         // whose lock is held; nil: none is
+	ctx    context.Context // of the latest call
 	now    Instant
 	left   int // for how many more to hold it
 	gone   int // completed since it is held
@@ -20,6 +21,7 @@ type Completions struct {
 
 // Complete is [Held.Complete] of one lease. What comes of it, End says.
 func (c *Completions) Complete(ctx context.Context, h *Held, t *Token) {
+	c.ctx = ctx
 	e, ok := h.by.(*Engine)
 	if !ok {
 		c.unlock()
@@ -63,8 +65,11 @@ func (c *Completions) lock(e *Engine) {
 func (c *Completions) unlock() {
 	if e := c.engine; e != nil {
 		c.engine = nil
-		c.done += c.gone
 		e.completed(c.gone)
-		e.mu.Unlock()
+		if err := e.Finish(c.ctx); err != nil {
+			c.errs = append(c.errs, err) // none of them is known to be
+			return
+		}
+		c.done += c.gone
 	}
 }

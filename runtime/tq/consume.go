@@ -137,7 +137,7 @@ func (e *Engine) waitTask(ctx context.Context, owner string) (Slot, error) {
 // SettleTake settles a lease and takes the next one, in one step where a task
 // is ready: one reading of the clock, one hold of the lock. settled is the
 // outcome of the first half, err of the second; the lock is held unless err is
-// set.
+// set. Nothing is taken after a half that is not acknowledged.
 func (e *Engine) SettleTake(
 	ctx context.Context, h Held, t Token, o Outcome, owner string, g *Grant,
 ) (settled, err error) {
@@ -153,6 +153,13 @@ func (e *Engine) SettleTake(
 		default:
 			e.settle(e.core.last)
 		}
+		if e.confirming && settled == nil {
+			if settled = e.confirmLocked(ctx); settled != nil {
+				e.mu.Unlock()
+				return settled, settled
+			}
+			now = e.clock.now()
+		}
 	}
 	i, err := e.tryTake(now, owner)
 	if err == ErrEmpty {
@@ -165,6 +172,16 @@ func (e *Engine) SettleTake(
 	e.show(i, g)
 
 	return settled, nil
+}
+
+// confirmLocked is confirm of what is in the log; mu is held before and after,
+// and not in between.
+func (e *Engine) confirmLocked(ctx context.Context) error {
+	seq := e.core.log.seq
+	e.mu.Unlock()
+	defer e.mu.Lock()
+
+	return e.confirm(ctx, seq)
 }
 
 // verbNames are the operations of a LeaseError.
@@ -201,33 +218,32 @@ func (e *Engine) refuse(op string, t Token, err error) error {
 	return &LeaseError{Op: op, Queue: e.core.opt.Name, Token: t, Err: err}
 }
 
-func (e *Engine) settleLease(i Slot, t *Token, v Verb, cause *TaskError) error {
+func (e *Engine) settleLease(ctx context.Context, i Slot, t *Token, v Verb, cause *TaskError) error {
 	now := e.clock.now()
 	e.mu.Lock()
 	err := e.apply(i, t, v, cause, now)
-	if err == nil {
-		e.settle(e.core.last)
+	if err != nil {
+		e.mu.Unlock()
+		return err
 	}
-	e.mu.Unlock()
+	e.settle(e.core.last)
 
-	return err
+	return e.Finish(ctx)
 }
 
-// Complete implements [Settler]. It never waits, whatever ctx says.
-func (e *Engine) Complete(_ context.Context, i Slot, t Token) error {
+// Complete implements [Settler]. It waits for nothing but a synchronous reader,
+// and ctx ends only that.
+func (e *Engine) Complete(ctx context.Context, i Slot, t Token) error {
 	now := e.clock.now()
 	e.mu.Lock()
 	e.catchUp()
-	err := e.core.complete(i, &t, now)
-	if err == nil {
-		e.completed(1)
-	}
-	e.mu.Unlock()
-	if err != nil {
+	if err := e.core.complete(i, &t, now); err != nil {
+		e.mu.Unlock()
 		return e.refuse("complete", t, err)
 	}
+	e.completed(1)
 
-	return nil
+	return e.Finish(ctx)
 }
 
 // completed is settle for tasks that are gone: they make room, they are events,
@@ -239,36 +255,35 @@ func (e *Engine) completed(n int) {
 	}
 }
 
-// Fail implements [Settler]. It never waits, whatever ctx says.
-func (e *Engine) Fail(_ context.Context, i Slot, t Token, cause error) error {
-	return e.settleLease(i, &t, Fail, newTaskError(cause))
+// Fail implements [Settler]. It waits as Complete does.
+func (e *Engine) Fail(ctx context.Context, i Slot, t Token, cause error) error {
+	return e.settleLease(ctx, i, &t, Fail, newTaskError(cause))
 }
 
-// Release implements [Settler]. It never waits, whatever ctx says.
-func (e *Engine) Release(_ context.Context, i Slot, t Token) error {
-	return e.settleLease(i, &t, Release, nil)
+// Release implements [Settler]. It waits as Complete does.
+func (e *Engine) Release(ctx context.Context, i Slot, t Token) error {
+	return e.settleLease(ctx, i, &t, Release, nil)
 }
 
-// DeadLetter implements [Settler]. It never waits, whatever ctx says.
-func (e *Engine) DeadLetter(_ context.Context, i Slot, t Token, cause error) error {
-	return e.settleLease(i, &t, MoveToDead, newTaskError(cause))
+// DeadLetter implements [Settler]. It waits as Complete does.
+func (e *Engine) DeadLetter(ctx context.Context, i Slot, t Token, cause error) error {
+	return e.settleLease(ctx, i, &t, MoveToDead, newTaskError(cause))
 }
 
-// Heartbeat implements [Settler]. It never waits, whatever ctx says.
-func (e *Engine) Heartbeat(_ context.Context, i Slot, t Token) (time.Time, error) {
+// Heartbeat implements [Settler]. It waits as Complete does; the deadline holds
+// even if nobody acknowledges it.
+func (e *Engine) Heartbeat(ctx context.Context, i Slot, t Token) (time.Time, error) {
 	now := e.clock.now()
 	e.mu.Lock()
 	e.catchUp()
 	until, err := e.core.heartbeat(i, &t, now)
-	if err == nil {
-		e.settle(e.core.last)
-	}
-	e.mu.Unlock()
 	if err != nil {
+		e.mu.Unlock()
 		return time.Time{}, e.refuse("heartbeat", t, err)
 	}
+	e.settle(e.core.last)
 
-	return e.core.time(until), nil
+	return e.core.time(until), e.Finish(ctx)
 }
 
 // Deadline implements [Settler].

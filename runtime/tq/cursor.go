@@ -8,8 +8,9 @@ import (
 )
 
 // Cursor is one reader's place in the log. Readers do not share: each sees
-// every event, and none slows a producer or another reader. A Cursor is for
-// one goroutine at a time, but for Close and Lag.
+// every event, and none slows a producer or another reader, unless it is made
+// Synchronous. A Cursor is for one goroutine at a time, but for Close, Lag,
+// Acknowledge and Fail.
 type Cursor struct {
 	e      *Engine
 	next   atomic.Uint64 // the first sequence not taken yet; the reader's own to change
@@ -17,6 +18,7 @@ type Cursor struct {
 	parked bool // guarded by e.mu
 	closed bool // guarded by e.mu
 	buf    []Record
+	sync   attachment
 
 	// reading is held from Next to Unlock, instead of the engine's lock: then
 	// records from pinned on, and their slots, stay as they are. It is taken
@@ -99,6 +101,7 @@ func (c *Cursor) Next(ctx context.Context, limit int) ([]Record, error) {
 			return nil, ErrClosed
 		case c.at() < l.first:
 			e.mu.Unlock()
+			c.Fail(ErrGap)
 			return nil, ErrGap
 		case c.at() <= l.seq:
 			return c.read(limit), nil
@@ -204,6 +207,7 @@ func (c *Cursor) Close() error {
 	}
 	c.closed = true
 	c.await()
+	c.desynchroniseLocked(errReaderClosed)
 	e.cursors = slices.DeleteFunc(e.cursors, func(o *Cursor) bool { return o == c })
 	c.unpark()
 	if len(e.cursors) == 0 {

@@ -55,10 +55,12 @@ func (e *Engine) Drain(ctx context.Context, grace time.Duration) (SnapshotHeader
 	return h, refs, nil
 }
 
-// Drained ends the bracket that Drain began: the payloads are let go.
-func (e *Engine) Drained() {
+// Drained ends the bracket that Drain began: the payloads are let go. The error
+// is an *UncertainError, and then the snapshot is all there is of the tasks.
+func (e *Engine) Drained(ctx context.Context) error {
 	e.core.drained()
-	e.Unlock()
+
+	return e.Finish(ctx)
 }
 
 // claimDrain makes this the one drain under way.
@@ -148,7 +150,7 @@ func (e *Engine) mayRestore() error {
 
 // Restore puts the tasks of a snapshot back exactly as they were, reopens the
 // queue and returns with the lock held: the caller stores the payload of task
-// i at slots[i], unless that is negative, and calls Unlock. Tasks that are
+// i at slots[i], unless that is negative, and calls Finish. Tasks that are
 // live or dead here are passed over, and so is a whole snapshot that was
 // restored before (the latest 4,096 are remembered). It never waits. Capacity
 // and the bound of dead letters may be exceeded by it; the next death purges
@@ -217,8 +219,8 @@ func (e *Engine) NextDead(ctx context.Context, after uint64) (TaskRef, error) {
 // Redrive makes a dead letter ready again, with all its attempts. ErrFull if
 // there is no room, ErrUnknownTask if it is no dead letter here, ErrClosed,
 // ErrDrained.
-func (e *Engine) Redrive(id TaskID) error {
-	return e.operate(func(now Instant) error {
+func (e *Engine) Redrive(ctx context.Context, id TaskID) error {
+	return e.operate(ctx, func(now Instant) error {
 		if err := e.gate.err(); err != nil {
 			return err
 		}
@@ -228,8 +230,8 @@ func (e *Engine) Redrive(id TaskID) error {
 }
 
 // Purge removes a dead letter for good. ErrUnknownTask if it is none here.
-func (e *Engine) Purge(id TaskID) error {
-	return e.operate(func(now Instant) error {
+func (e *Engine) Purge(ctx context.Context, id TaskID) error {
+	return e.operate(ctx, func(now Instant) error {
 		i := e.core.deadSlot(id)
 		if i < 0 {
 			return ErrUnknownTask
@@ -240,10 +242,13 @@ func (e *Engine) Purge(id TaskID) error {
 	})
 }
 
-func (e *Engine) operate(op func(now Instant) error) error {
+func (e *Engine) operate(ctx context.Context, op func(now Instant) error) error {
 	now := e.clock.now()
 	e.lockAll()
-	defer e.Unlock()
+	if err := op(now); err != nil {
+		e.Unlock()
+		return err
+	}
 
-	return op(now)
+	return e.Finish(ctx)
 }

@@ -55,6 +55,9 @@ type Engine struct {
 	timer *time.Timer // guarded by mu; nil until first needed
 	armed Instant     // when the timer fires; never if it does not; guarded by mu
 
+	confirming bool // a reader is synchronous; changed under both locks
+	confirms   confirmations
+
 	cursors []*Cursor // guarded by mu
 	parked  int       // cursors that wait; guarded by mu
 }
@@ -160,12 +163,15 @@ func (e *Engine) catchUp() {
 	}
 }
 
-// serve is what a producer does for those who asked for it.
-func (e *Engine) serve() {
+// serve is what a producer does for those who asked for it. It gives the last
+// event there is then.
+func (e *Engine) serve() Sequence {
 	e.mu.Lock()
+	defer e.mu.Unlock()
 	e.takeOver(false)
 	e.settle(e.core.last)
-	e.mu.Unlock()
+
+	return e.core.log.seq
 }
 
 // settle makes good what a change of state promises to those outside: one

@@ -44,7 +44,7 @@ func put(t testing.TB, e *Engine, s *bytesStore, v int) TaskID {
 		t.Fatal(err)
 	}
 	s.payloads[i] = v
-	id, err := e.TryEnqueue(i, at)
+	id, err := e.TryEnqueue(t.Context(), i, at)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +129,7 @@ func TestOneTaskFromEnqueueToDeath(t *testing.T) {
 			}
 		}
 		c.Unlock(len(rs))
-		if err := e.Redrive(id); err != nil {
+		if err := e.Redrive(t.Context(), id); err != nil {
 			t.Fatal(err)
 		}
 		g = take(t, e)
@@ -186,7 +186,9 @@ func TestDrainThenRestoreIsTheIdentity(t *testing.T) {
 		for i, r := range refs {
 			states[i] = r.TaskState
 		}
-		e.Drained()
+		if err := e.Drained(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 		if len(states) != 4 || states[0].State != ReadyFirst || states[3].State != Delayed {
 			t.Fatalf("drained %+v", states)
 		}
@@ -339,7 +341,7 @@ func TestOneTimerEndsManyLeases(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := e.TryEnqueue(i, at); err != nil {
+			if _, err := e.TryEnqueue(t.Context(), i, at); err != nil {
 				t.Fatal(err)
 			}
 			take(t, e)

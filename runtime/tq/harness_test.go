@@ -55,7 +55,7 @@ type queue struct {
 type producers interface {
 	Put() (tq.Slot, tq.Instant, error)
 	Enqueue(ctx context.Context, i tq.Slot, now tq.Instant) (tq.TaskID, error)
-	TryEnqueue(i tq.Slot, now tq.Instant) (tq.TaskID, error)
+	TryEnqueue(ctx context.Context, i tq.Slot, now tq.Instant) (tq.TaskID, error)
 	EnqueueAt(ctx context.Context, i tq.Slot, now tq.Instant, when time.Time) (tq.TaskID, error)
 	PutBatch(ctx context.Context, want int) (room int, now tq.Instant, err error)
 }
@@ -125,7 +125,7 @@ func (q *queue) tryEnqueue(body []byte) (tq.TaskID, error) {
 	}
 	*q.shelf.at(i) = body
 
-	return q.in.TryEnqueue(i, at)
+	return q.in.TryEnqueue(context.Background(), i, at)
 }
 
 func (q *queue) enqueueAt(ctx context.Context, body []byte, when time.Time) (tq.TaskID, error) {
@@ -229,10 +229,14 @@ func (q *queue) drain(ctx context.Context, grace time.Duration) (snapshot, error
 	if err != nil {
 		return snapshot{}, err
 	}
-	defer q.Drained()
+	s := snapshot{h, q.copy(refs)}
 
-	return snapshot{h, q.copy(refs)}, nil
+	return s, q.Drained(ctx)
 }
+
+// Redrive and Purge are the engine's, for tests without a synchronous reader.
+func (q *queue) Redrive(id tq.TaskID) error { return q.Engine.Redrive(context.Background(), id) }
+func (q *queue) Purge(id tq.TaskID) error   { return q.Engine.Purge(context.Background(), id) }
 
 func (q *queue) restore(s snapshot) error {
 	state := func(i int) *tq.TaskState { return &s.Tasks[i].TaskState }

@@ -1322,7 +1322,7 @@ func TestInvariant19IdleReader(t *testing.T) {
 			i, at, err := q.Put()
 			must(t, err)
 			*s.at(i) = []byte{1}
-			_, err = q.TryEnqueue(i, at)
+			_, err = q.TryEnqueue(t.Context(), i, at)
 			must(t, err)
 			g, err := q.TryTake("")
 			must(t, err)

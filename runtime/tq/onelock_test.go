@@ -64,7 +64,7 @@ func (o OneLock) enqueue(ctx context.Context, i Slot, now, due Instant) (TaskID,
 	return o.core.admit(i, now, due), nil
 }
 
-func (o OneLock) TryEnqueue(i Slot, now Instant) (TaskID, error) {
+func (o OneLock) TryEnqueue(_ context.Context, i Slot, now Instant) (TaskID, error) {
 	defer o.finish()
 	err := o.gate.err()
 	if err == nil && !o.roomFor(1) {

@@ -73,12 +73,12 @@ func (e *Engine) enqueue(ctx context.Context, i Slot, now, due Instant) (TaskID,
 		now = e.clock.now()
 	}
 
-	return e.leave(i, now, due), nil
+	return e.leave(ctx, i, now, due)
 }
 
 // TryEnqueue makes the filled slot a task and unlocks. ErrFull, ErrDrained or
 // ErrClosed at once, and then nothing was enqueued.
-func (e *Engine) TryEnqueue(i Slot, now Instant) (TaskID, error) {
+func (e *Engine) TryEnqueue(ctx context.Context, i Slot, now Instant) (TaskID, error) {
 	err := e.gate.err()
 	if err == nil && !e.roomFor(1) {
 		err = ErrFull
@@ -89,28 +89,33 @@ func (e *Engine) TryEnqueue(i Slot, now Instant) (TaskID, error) {
 		return TaskID{}, err
 	}
 
-	return e.leave(i, now, 0), nil
+	return e.leave(ctx, i, now, 0)
 }
 
 // leave leaves the filled slot for the consumers and unlocks pmu. It serves
-// them if they asked for it, or if the timer may have to be armed.
-func (e *Engine) leave(i Slot, now, due Instant) TaskID {
+// them if they asked for it, or if the timer may have to be armed, or if a
+// synchronous reader is to have the event before anybody goes on. Then the
+// error may be an *UncertainError, with the id of the task.
+func (e *Engine) leave(ctx context.Context, i Slot, now, due Instant) (TaskID, error) {
 	attend := &e.core.cross.attend
 	id := e.core.admit(i, now, due)
 	if e.producers.head != nil {
 		e.callProducer()
 	}
-	serve := due > now
+	serve, confirm := due > now, e.confirming
 	if attend.Load() {
 		attend.Store(false)
 		serve = true
 	}
 	e.pmu.Unlock()
+	if confirm {
+		return id, e.confirm(ctx, e.serve())
+	}
 	if serve {
 		e.serve()
 	}
 
-	return id
+	return id, nil
 }
 
 // roomFor says whether a newcomer may add n tasks without joining the line.

@@ -268,7 +268,9 @@ func (w *runWorker) next(o Outcome) bool {
 	}
 
 	settled, err := w.typed.Next(p.leasing, o)
-	p.fail(settled)
+	if !p.over(settled) {
+		p.fail(settled)
+	}
 	if err != nil {
 		if !p.over(err) {
 			p.fail(err)

@@ -122,6 +122,20 @@ func goals() []goal {
 	single("delayed-1M-fail", "queue/tqgen delayed Fail/1M", "queue/tqgen delayed Fail/1k", 3, "")
 	single("delayed-1M-due", "queue/tqgen becoming due/1M", "queue/tqgen becoming due/1k", 3, "processor time, leasing included")
 	perLoad("reader", "queue/tqgen with reader/", "queue/tqgen/", true, "", 1.4, 1.6, 1.3)
+	for _, load := range []string{"alone", "1+1"} {
+		add(goal{
+			name: "event-to-sink-" + load, bound: 1.5, note: "what a cycle costs more with a sink, for each of its events, to a channel of the same struct",
+			measured: func(r *results) float64 {
+				return (r.median("stream/cycles to a sink/"+load) - r.median("stream/cycles")) / r.median("stream/channel of events/"+load)
+			},
+		})
+	}
+	add(goal{
+		name: "event-to-sink-allocs", bound: 0,
+		measured: func(r *results) float64 { return math.Round(r.of["stream/cycles to a sink/alone"].Allocs) },
+	})
+	single("readers-4", "stream/mutations, 4 readers", "stream/mutations, 1 reader", 1.3, "")
+	single("replaced-stream", "stream/cycles to a sink/alone", "stream/replaced design/alone", 0.5, "ours with the cycles that make the events")
 	single("generate-unchanged", "generate/tqgen unchanged/20", "generate/go list/20", 2, "")
 
 	return all

@@ -21,6 +21,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime/pprof"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,6 +30,7 @@ import (
 	"github.com/tqgen/tqgen/bench/generators"
 	"github.com/tqgen/tqgen/bench/measure"
 	"github.com/tqgen/tqgen/bench/queue"
+	"github.com/tqgen/tqgen/bench/stream"
 )
 
 func main() {
@@ -127,7 +129,7 @@ func pick[T any](first bool, a, b T) T {
 
 // rows are those a process measures.
 func (c *config) rows() (rows []measure.Row) {
-	for _, r := range append(codec.Rows(), queue.Rows()...) {
+	for _, r := range slices.Concat(codec.Rows(), queue.Rows(), stream.Rows()) {
 		if c.wants(r) {
 			rows = append(rows, r)
 		}
