@@ -28,6 +28,7 @@ var artefacts = []artefact{
 	{"queue", emitQueue},
 	{"lease", emitLease},
 	{"event", emitEvent},
+	{"replica", emitReplica},
 	{"codec", emitCodec},
 	{"coordinator", emitCoordinator},
 }

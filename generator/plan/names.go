@@ -41,11 +41,12 @@ const runtimePath = "github.com/tqgen/tqgen/runtime"
 // with what the templates really declare.
 var reservedLocals = []string{
 	"a", "after", "at", "b", "budget", "c", "call", "cause", "chunk", "ctx", "cursor", "depth", "do",
-	"dst", "e", "entries", "entry", "err", "g", "grace", "grant", "handler", "header", "i", "id", "ids",
-	"key", "keys", "l", "letter", "letters", "limit", "m", "n", "name", "o", "ok", "out", "owner", "p",
-	"ps", "q", "r", "raw", "ready", "record", "recorder", "records", "ref", "refs", "room", "run", "s",
-	"settled", "slot", "slots", "src", "start", "state", "t", "tasks", "text", "token",
-	"until", "v", "value", "w", "when", "yield",
+	"doc", "dst", "e", "entries", "entry", "err", "every", "f", "failed", "g", "grace", "grant",
+	"handler", "header", "how", "i", "id", "ids", "key", "keys", "l", "letter", "letters", "life",
+	"limit", "line", "m", "n", "name", "o", "ok", "out", "owner", "p", "ps", "q", "r", "raw",
+	"reader", "ready", "record", "recorder", "records", "ref", "refs", "room", "run", "s", "settled",
+	"slot", "slots", "src", "start", "state", "t", "tasks", "term", "text", "to", "token", "until",
+	"v", "value", "w", "when", "yield",
 }
 
 // undeclarable are identifiers that Go lets no import and no function of ours

@@ -424,8 +424,11 @@ func plainNames() model.Names {
 		Event: "Event", Reader: "Reader",
 		DeadLetter: "DeadLetter", Task: "Task", Snapshot: "Snapshot",
 		Coordinator: "Coordinator", NewCoordinator: "NewCoordinator",
+		Replica: "Replica", NewReplica: "NewReplica",
+		Follower: "Follower", Follow: "Follow", Pull: "Pull",
 		AppendJSON: "AppendJSON", ParseJSON: "ParseJSON", DecodeJSON: "DecodeJSON",
 		Directive: "directive", Store: "store", Worker: "worker",
+		ReplicaStore: "replicaStore", Feed: "feed", Lines: "lines", Applier: "applier", Puller: "puller",
 		PayloadSize: "payloadSize", PayloadLog: "payloadLog",
 		ChunkBits: "chunkBits", ChunkSize: "chunkSize",
 	}
@@ -444,9 +447,13 @@ func prefixedNames(payload string) model.Names {
 		Event: payload + "Event", Reader: payload + "Reader",
 		DeadLetter: payload + "DeadLetter", Task: payload + "Task", Snapshot: payload + "Snapshot",
 		Coordinator: payload + "Coordinator", NewCoordinator: "New" + payload + "Coordinator",
+		Replica: payload + "Replica", NewReplica: "New" + payload + "Replica",
+		Follower: payload + "Follower", Follow: "Follow" + payload, Pull: "Pull" + payload,
 		AppendJSON: "Append" + payload + "JSON",
 		ParseJSON:  "Parse" + payload + "JSON", DecodeJSON: "Decode" + payload + "JSON",
 		Directive: own + "Directive", Store: own + "Store", Worker: own + "Worker",
+		ReplicaStore: own + "ReplicaStore", Feed: own + "Feed", Lines: own + "Lines",
+		Applier: own + "Applier", Puller: own + "Puller",
 		PayloadSize: own + "Size", PayloadLog: own + "Log",
 		ChunkBits: own + "ChunkBits", ChunkSize: own + "ChunkSize",
 	}
@@ -457,6 +464,8 @@ func declared(n *model.Names) []*string {
 	return []*string{
 		&n.Queue, &n.Local, &n.New, &n.Options, &n.Lease, &n.NewLease, &n.Run, &n.RunOptions,
 		&n.Event, &n.Reader, &n.DeadLetter, &n.Task, &n.Snapshot, &n.Coordinator, &n.NewCoordinator,
+		&n.Replica, &n.NewReplica, &n.Follower, &n.Follow, &n.Pull,
+		&n.ReplicaStore, &n.Feed, &n.Lines, &n.Applier, &n.Puller,
 		&n.AppendJSON, &n.ParseJSON, &n.DecodeJSON,
 		&n.Directive, &n.Store, &n.Worker, &n.PayloadSize, &n.PayloadLog, &n.ChunkBits, &n.ChunkSize,
 	}

@@ -38,6 +38,7 @@ type Header struct {
 	More        bool              // further events of the same operation follow
 	TraceParent string            // W3C trace context
 	Metadata    map[string]string // at most MaxMetadata entries
+	Term        uint64            // on Restored: that of later epochs
 }
 
 // MaxMetadata is how many entries the metadata of an event may have.
@@ -64,6 +65,28 @@ func HeaderOf(r tq.Record, queue string, source tq.Incarnation) Header {
 		EnqueuedAt:  r.EnqueuedAt,
 		AvailableAt: r.AvailableAt,
 		More:        r.More,
+		Term:        r.Term,
+	}
+}
+
+// Record fills r with what a queue's log knows of the event; the reverse of
+// [HeaderOf].
+func (h *Header) Record(r *tq.Record) {
+	*r = tq.Record{
+		Sequence:    h.Sequence,
+		Kind:        h.Kind,
+		Flags:       h.Flags,
+		More:        h.More,
+		Task:        h.Task,
+		Attempt:     h.Attempt,
+		At:          h.OccurredAt,
+		EnqueuedAt:  h.EnqueuedAt,
+		AvailableAt: h.AvailableAt,
+		Token:       h.Token,
+		Deadline:    h.Deadline,
+		Owner:       h.OwnerPeer,
+		Err:         h.Error,
+		Term:        h.Term,
 	}
 }
 
@@ -167,6 +190,9 @@ func (h *Header) appendAdded(dst []byte) (_ []byte, err error) {
 	if len(h.Metadata) > 0 {
 		dst = jsonwire.AppendStringMap(append(dst, `,"metadata":`...), h.Metadata)
 	}
+	if h.Term != 0 {
+		dst = strconv.AppendUint(append(dst, `,"term":`...), h.Term, 10)
+	}
 
 	return dst, nil
 }
@@ -199,7 +225,7 @@ var eventFields = jsonwire.Fields{Keys: []string{
 	`"sequenceNumber":`, `"sourceEventId":`, `"queueName":`, `"kind":`, `"sourcePeerId":`, `"ownerPeerId":`,
 	`"occurredAt":`, `"recordedAt":`, `"taskSequenceId":`, `"attempt":`, `"value":`, `"error":`, `"ownershipToken":`,
 	`"leaseExpiration":`, `"flags":`, `"incarnation":`, `"origin":`, `"shard":`, `"schema":`, `"enqueuedAt":`,
-	`"availableAt":`, `"more":`, `"traceparent":`, `"metadata":`,
+	`"availableAt":`, `"more":`, `"traceparent":`, `"metadata":`, `"term":`,
 }}
 
 const (
@@ -289,6 +315,8 @@ func readHeader(r *jsonwire.Reader, value func(*jsonwire.Reader)) (h Header, see
 			r.String(&h.TraceParent)
 		case 23: // metadata
 			readMetadata(r, &h.Metadata)
+		case 24: // term
+			r.Uint64(&h.Term)
 		}
 	}
 

@@ -193,7 +193,12 @@ func (e *Engine) apply(i Slot, t *Token, v Verb, cause *TaskError, now Instant) 
 	return nil
 }
 
+// refuse says why a lease is refused; mu is held.
 func (e *Engine) refuse(op string, t Token, err error) error {
+	if e.gate.deposed {
+		err = errRevoked
+	}
+
 	return &LeaseError{Op: op, Queue: e.core.opt.Name, Token: t, Err: err}
 }
 
@@ -217,13 +222,12 @@ func (e *Engine) Complete(_ context.Context, i Slot, t Token) error {
 	err := e.core.complete(i, &t, now)
 	if err == nil {
 		e.completed()
+	} else {
+		err = e.refuse("complete", t, err)
 	}
 	e.mu.Unlock()
-	if err != nil {
-		return e.refuse("complete", t, err)
-	}
 
-	return nil
+	return err
 }
 
 // completed is settle for one task that is gone: it makes room, it is an event,
@@ -257,10 +261,12 @@ func (e *Engine) Heartbeat(_ context.Context, i Slot, t Token) (time.Time, error
 	until, err := e.core.heartbeat(i, &t, now)
 	if err == nil {
 		e.settle(e.core.last)
+	} else {
+		err = e.refuse("heartbeat", t, err)
 	}
 	e.mu.Unlock()
 	if err != nil {
-		return time.Time{}, e.refuse("heartbeat", t, err)
+		return time.Time{}, err
 	}
 
 	return e.core.time(until), nil
@@ -292,8 +298,9 @@ func (e *Engine) Resume(t Token) (g Grant, err error) {
 	}
 	i := e.core.lookup(t.Task)
 	if e.core.holder(i, &t, max(now, e.core.last)) == nil {
+		err := e.refuse("resume", t, ErrLeaseLost)
 		e.Unlock()
-		return g, e.refuse("resume", t, ErrLeaseLost)
+		return g, err
 	}
 	e.show(i, &g)
 

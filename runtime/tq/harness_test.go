@@ -170,7 +170,7 @@ func (q *queue) drain(ctx context.Context, grace time.Duration) (snapshot, error
 
 func (q *queue) restore(s snapshot) error {
 	state := func(i int) *tq.TaskState { return &s.Tasks[i].TaskState }
-	slots, err := q.Restore(s.SnapshotHeader, len(s.Tasks), state)
+	slots, err := q.Restore(context.Background(), s.SnapshotHeader, len(s.Tasks), state)
 	if err != nil {
 		return err
 	}
@@ -200,14 +200,18 @@ func (q *queue) watchNow() (snapshot, *tq.Cursor) {
 }
 
 func (q *queue) deadLetters() []entry {
+	refs, err := q.DeadLetters(0, 1<<30)
+	if err != nil {
+		return nil
+	}
 	defer q.Unlock()
 
-	return q.copy(q.DeadLetters(0, 1<<30))
+	return q.copy(refs)
 }
 
 // held counts the payloads that are kept.
 func (q *queue) held() int {
-	q.DeadLetters(0, 0) // for its lock
+	_, _ = q.DeadLetters(0, 0) // for its lock
 	defer q.Unlock()
 
 	return q.shelf.held()
