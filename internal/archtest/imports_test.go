@@ -60,6 +60,7 @@ var house = []room{
 	{path: "runtime/tq", own: []string{"runtime/jsonwire"}},
 	{path: "runtime/effect", own: []string{"runtime/jsonwire", "runtime/tq"}},
 	{path: "runtime/replication", own: []string{"runtime/jsonwire", "runtime/tq", "runtime/effect"}},
+	{path: "runtime/replicationhttp", own: []string{"runtime/tq", "runtime/replication"}},
 	{path: "runtime/tqtest", own: runtimes, other: []string{gocmp}},
 
 	{path: "examples/...", own: append([]string{"examples/..."}, runtimes...)},
