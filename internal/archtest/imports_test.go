@@ -63,7 +63,7 @@ var house = []room{
 	{path: "runtime/replicationhttp", own: []string{"runtime/tq", "runtime/replication"}},
 	{path: "runtime/tqtest", own: runtimes, other: []string{gocmp}},
 
-	{path: "examples/...", own: append([]string{"examples/..."}, runtimes...)},
+	{path: "examples/...", own: append([]string{"examples/...", "runtime/replicationhttp"}, runtimes...)},
 	{path: "golden"},          // tests only, as here
 	{path: "golden/typefuzz"}, // tests only
 	{

@@ -68,7 +68,8 @@ func (t *Terms) key(term uint64) string {
 // Next claims the first term after the given one for the queue own. Terms of
 // past, the owner that own succeeds, do not count as taken. Claiming again what
 // own has claimed already, because the outcome was not known, gives the same
-// term. The error is a *TermError if somebody else has it.
+// term. If somebody else has it the error is a *TermError that names the owner
+// of the latest term.
 func (t *Terms) Next(ctx context.Context, after uint64, own, past tq.Incarnation) (uint64, error) {
 	for term := after + 1; ; term++ {
 		c, err := t.claim(ctx, term, own)
@@ -78,8 +79,19 @@ func (t *Terms) Next(ctx context.Context, after uint64, own, past tq.Incarnation
 		case c.Incarnation == own:
 			return term, t.last(ctx, term, own)
 		case c.Incarnation != past || past == 0:
-			return 0, &TermError{c}
+			return 0, t.taken(ctx, c)
 		}
+	}
+}
+
+// taken is the error that c, or whoever has succeeded it since, has a term.
+func (t *Terms) taken(ctx context.Context, c Claim) error {
+	for {
+		next, found, err := t.Get(ctx, c.Term+1)
+		if err != nil || !found {
+			return &TermError{c}
+		}
+		c = next
 	}
 }
 
