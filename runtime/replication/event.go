@@ -134,11 +134,15 @@ func (h *Header) appendStart(dst []byte) (_ []byte, err error) {
 	dst = append(dst, `,"ownerPeerId":`...)
 	dst = appendName(dst, h.OwnerPeer)
 	dst = append(dst, `,"occurredAt":`...)
+	at := len(dst)
 	if dst, err = tq.AppendTime(dst, h.OccurredAt); err != nil {
 		return dst, err
 	}
+	occurred := dst[at:]
 	dst = append(dst, `,"recordedAt":`...)
-	if dst, err = tq.AppendTime(dst, h.RecordedAt); err != nil {
+	if h.RecordedAt == h.OccurredAt { // as from a queue's own log
+		dst = append(dst, occurred...)
+	} else if dst, err = tq.AppendTime(dst, h.RecordedAt); err != nil {
 		return dst, err
 	}
 	dst = append(dst, `,"taskSequenceId":`...)

@@ -80,7 +80,9 @@ func succeed(t *testing.T, r *tq.Replica, how Promotion) (*bare, error) {
 	return q, nil
 }
 
-func terms(s effect.StateStore, peer string) *Terms { return &Terms{Store: s, Queue: "dispatch", Peer: peer} }
+func terms(s effect.StateStore, peer string) *Terms {
+	return &Terms{Store: s, Queue: "dispatch", Peer: peer}
+}
 
 // TestOneFollowerWins lets many followers claim the next term at once: one gets
 // it, the others learn who did, and are as they were (invariant 8).

@@ -89,9 +89,10 @@ func (c *Client) Events(ctx context.Context, after tq.Position, line func([]byte
 		return err
 	}
 	defer func() { _ = res.Body.Close() }() // it was read, or is not wanted
-	lines := lineReader{in: bufio.NewReaderSize(res.Body, chunk), max: c.o.MaxLine}
+	silence.Stop()
+	body := &timedReader{in: res.Body, over: silence, left: c.o.Silence}
+	lines := lineReader{in: bufio.NewReaderSize(body, chunk), max: c.o.MaxLine}
 	for {
-		silence.Reset(c.o.Silence)
 		text, err := lines.next()
 		switch {
 		case err == io.EOF:
@@ -102,12 +103,31 @@ func (c *Client) Events(ctx context.Context, after tq.Position, line func([]byte
 			return broken(ctx, err)
 		case len(text) == 0: // a heartbeat
 		default:
-			silence.Stop()
 			if err := line(text); err != nil {
 				return err
 			}
 		}
+		body.left = c.o.Silence
 	}
+}
+
+// timedReader reads what comes in time. Whoever reads from it sets left anew
+// once it has what it waits for; what is done with that in between takes as long
+// as it takes.
+type timedReader struct {
+	in   io.Reader
+	over *time.Timer // stops in
+	left time.Duration
+}
+
+func (r *timedReader) Read(p []byte) (int, error) {
+	begun := time.Now()
+	r.over.Reset(r.left)
+	n, err := r.in.Read(p)
+	r.over.Stop()
+	r.left -= time.Since(begun)
+
+	return n, err
 }
 
 // endOf is what ended a stream, as the source says.

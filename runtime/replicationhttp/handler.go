@@ -211,31 +211,77 @@ func position(q url.Values) (at tq.Position, err error) {
 	return at, nil
 }
 
+// piece is what is written at once, and why nothing comes after it.
+type piece struct {
+	lines []byte
+	err   error
+}
+
 // copy sends lines, and a heartbeat where there are none, until one side is
-// through with it.
+// through with it. While one piece is written the next one is made.
 func (h *Handler) copy(ctx context.Context, out *writer, lines replication.Lines) error {
-	var buf []byte
-	for {
-		next, cancel := context.WithTimeout(ctx, h.o.Heartbeat)
-		grown, err := lines.Append(next, buf[:0])
-		idle := next.Err() != nil
+	ctx, cancel := context.WithCancel(ctx)
+	made, empty := make(chan piece), make(chan []byte, 2)
+	empty <- nil
+	empty <- nil
+	go h.fill(ctx, lines, made, empty)
+	defer func() {
 		cancel()
-		switch {
-		case err == nil:
-			err = h.short(grown)
-		case idle && ctx.Err() == nil:
-			grown, err = append(grown[:0], '\n'), nil
+		for range made { // until fill has ended
 		}
-		if err == nil {
-			err = out.write(grown)
+	}()
+	for p := range made {
+		if p.err != nil {
+			return p.err
 		}
-		if err != nil {
+		if err := out.write(p.lines); err != nil {
 			return err
 		}
-		if buf = grown; cap(buf) > 4<<20 {
-			buf = nil // it was for an event as large as few are
+		if cap(p.lines) > 4<<20 {
+			p.lines = nil // it was for an event as large as few are
+		}
+		empty <- p.lines
+	}
+
+	return ctx.Err()
+}
+
+// fill makes pieces of what comes until it has made one with an error, or ctx
+// ends, and closes made.
+func (h *Handler) fill(ctx context.Context, lines replication.Lines, made chan<- piece, empty <-chan []byte) {
+	defer close(made)
+	for {
+		var p piece
+		select {
+		case buf := <-empty:
+			p = h.next(ctx, lines, buf[:0])
+		case <-ctx.Done():
+			return
+		}
+		select {
+		case made <- p:
+		case <-ctx.Done():
+			return
+		}
+		if p.err != nil {
+			return
 		}
 	}
+}
+
+// next waits for a piece, which is a heartbeat if nothing else comes in time.
+func (h *Handler) next(ctx context.Context, lines replication.Lines, buf []byte) piece {
+	soon, cancel := context.WithTimeout(ctx, h.o.Heartbeat)
+	defer cancel()
+	grown, err := lines.Append(soon, buf)
+	switch {
+	case err == nil:
+		err = h.short(grown)
+	case soon.Err() != nil && ctx.Err() == nil:
+		grown, err = append(grown[:0], '\n'), nil
+	}
+
+	return piece{grown, err}
 }
 
 // short says whether all lines are.

@@ -110,6 +110,8 @@ func goals() []goal {
 	single("delayed-1M-fail", "queue/tqgen delayed Fail/1M", "queue/tqgen delayed Fail/1k", 3, "")
 	single("delayed-1M-due", "queue/tqgen becoming due/1M", "queue/tqgen becoming due/1k", 3, "processor time, leasing included")
 	perLoad("reader", "queue/tqgen with reader/", "queue/tqgen/", true, "", 1.4, 1.6, 1.3)
+	single("replica-apply", "replica/apply", "replica/operation", 1.2, "an event applied to the operation that made it")
+	single("replica-http", "replica/http/stream", "replica/http/copy", 1/0.6, "time for an event; the same lines, encoded before, copied through net/http")
 	single("generate-unchanged", "generate/tqgen unchanged/20", "generate/go list/20", 2, "")
 
 	return all

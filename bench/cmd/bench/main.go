@@ -20,6 +20,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,6 +29,7 @@ import (
 	"github.com/tqgen/tqgen/bench/generators"
 	"github.com/tqgen/tqgen/bench/measure"
 	"github.com/tqgen/tqgen/bench/queue"
+	"github.com/tqgen/tqgen/bench/replica"
 )
 
 func main() {
@@ -110,7 +112,7 @@ func pick[T any](first bool, a, b T) T {
 
 // rows are those a process measures.
 func (c *config) rows() (rows []measure.Row) {
-	for _, r := range append(codec.Rows(), queue.Rows()...) {
+	for _, r := range slices.Concat(codec.Rows(), queue.Rows(), replica.Rows()) {
 		if c.wants(r) {
 			rows = append(rows, r)
 		}
