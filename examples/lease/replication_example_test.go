@@ -34,7 +34,7 @@ func Example_failover() {
 		log.Fatal(err)
 	}
 	go func() { _ = q.Guard(ctx, terms, time.Second, nil) }() // deposes q once it is succeeded
-	reader, err := q.Watch(0) // keeps events from the first one on, for who comes later
+	reader, err := q.Watch(0)                                 // keeps events from the first one on, for who comes later
 	if err != nil {
 		log.Fatal(err)
 	}

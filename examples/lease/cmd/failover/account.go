@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/tqgen/tqgen/examples/lease/leasequeue"
@@ -62,7 +63,7 @@ func accountFor(ctx context.Context, s settings, stdout, stderr io.Writer) int {
 		within: map[string]bool{}, seen: map[string]bool{}, leased: map[string]bool{}, completed: map[string]int{},
 		calls: map[string][]call{}, recorded: map[string]bool{},
 	}
-	if err := a.play(ctx, s, stderr); err != nil {
+	if err := a.play(ctx, s, &shared{w: stderr}); err != nil {
 		fmt.Fprintln(stderr, "failover:", err)
 		return 2
 	}
@@ -302,6 +303,19 @@ func (a *account) faults() []string {
 	}
 
 	return faults
+}
+
+// shared is a writer for both processes at once.
+type shared struct {
+	mu sync.Mutex
+	w  io.Writer // guarded by mu
+}
+
+func (s *shared) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	return s.w.Write(p)
 }
 
 // process is one of the two.
