@@ -223,21 +223,25 @@ func copies() (func(int) error, func(), error) {
 		return nil, nil, err
 	}
 
-	return func(n int) error {
-		res, err := http.Get(url)
-		if err != nil {
-			return err
-		}
-		defer res.Body.Close()
-		in := bufio.NewReaderSize(res.Body, 64<<10)
-		for range n {
-			if _, err := in.ReadSlice('\n'); err != nil {
-				return err
-			}
-		}
+	res, err := http.Get(url)
+	if err != nil {
+		done()
+		return nil, nil, err
+	}
+	in := bufio.NewReaderSize(res.Body, 64<<10)
 
-		return nil
-	}, done, nil
+	return func(n int) error {
+			for range n {
+				if _, err := in.ReadSlice('\n'); err != nil {
+					return err
+				}
+			}
+
+			return nil
+		}, func() {
+			_ = res.Body.Close()
+			done()
+		}, nil
 }
 
 // client reads the endless feed over HTTP.
@@ -259,49 +263,64 @@ func client() (*replicationhttp.Client, func(), error) {
 	return c, done, err
 }
 
-// streams is what a transport does: encode, send, receive, hand on.
-func streams() (func(int) error, func(), error) {
-	c, done, err := client()
-
-	return func(n int) error {
-		err := c.Events(context.Background(), tq.Position{}, func([]byte) error {
-			if n--; n == 0 {
-				return io.EOF
-			}
-
-			return nil
-		})
-		if err == io.EOF {
-			return nil
-		}
-
-		return err
-	}, done, err
+// stream is one that stays open while its events are counted.
+type stream struct {
+	left  int
+	want  chan int   // how many to take next; closed when it is over
+	taken chan error // that many were taken, or why not
 }
 
-// counting is a follower that takes whatever comes.
-type counting struct{ n int }
+// open begins a stream that run reads; run calls take for each event.
+func open(run func(c *replicationhttp.Client, s *stream) error) (func(int) error, func(), error) {
+	c, done, err := client()
+	if err != nil {
+		return nil, nil, err
+	}
+	s := &stream{want: make(chan int), taken: make(chan error, 1)}
+	go func() {
+		s.left = <-s.want
+		s.taken <- run(c, s)
+	}()
 
-func (c *counting) Position() tq.Position                    { return tq.Position{} }
-func (c *counting) ApplySnapshot(*leasequeue.Snapshot) error { return errors.ErrUnsupported }
-func (c *counting) Apply(*leasequeue.Event) error {
-	if c.n--; c.n == 0 {
+	return func(n int) error {
+			s.want <- n
+			return <-s.taken
+		}, func() {
+			close(s.want)
+			done()
+		}, nil
+}
+
+// take counts an event and waits where that was enough.
+func (s *stream) take() error {
+	if s.left--; s.left > 0 {
+		return nil
+	}
+	s.taken <- nil
+	if s.left = <-s.want; s.left == 0 {
 		return io.EOF
 	}
 
 	return nil
 }
 
+// streams is what a transport does: encode, send, receive, hand on.
+func streams() (func(int) error, func(), error) {
+	return open(func(c *replicationhttp.Client, s *stream) error {
+		return c.Events(context.Background(), tq.Position{}, func([]byte) error { return s.take() })
+	})
+}
+
+// counting is a follower that takes whatever comes.
+type counting struct{ *stream }
+
+func (c counting) Position() tq.Position                    { return tq.Position{} }
+func (c counting) ApplySnapshot(*leasequeue.Snapshot) error { return errors.ErrUnsupported }
+func (c counting) Apply(*leasequeue.Event) error            { return c.take() }
+
 // follows is all of it, decoding included.
 func follows() (func(int) error, func(), error) {
-	c, done, err := client()
-
-	return func(n int) error {
-		err := leasequeue.Follow(context.Background(), c, &counting{n}, replication.FollowOptions{})
-		if err == io.EOF {
-			return nil
-		}
-
-		return err
-	}, done, err
+	return open(func(c *replicationhttp.Client, s *stream) error {
+		return leasequeue.Follow(context.Background(), c, counting{s}, replication.FollowOptions{})
+	})
 }
