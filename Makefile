@@ -23,6 +23,7 @@ SEEDS ?= 10000
 ROUNDS ?= 10000
 TYPES ?= 300
 TYPESEED ?= 1
+FAILOVERS ?= 1 2 3 4 5
 
 tool = $$($(GO) -C internal/tools tool -n $(1))
 
@@ -39,12 +40,17 @@ build: ## compile everything, and the command into bin/
 test: build lint check unit race ## everything that needs Go and its modules alone
 
 .PHONY: verify
-verify: fuzz storm types mutate ## longer: fuzzing, long model and storm runs, random types, mutations
+verify: fuzz storm types mutate demo-failover ## longer: fuzzing, long model and storm runs, random types, mutations, failovers
 
 .PHONY: demo
 demo: ## regenerate the example, then run its queue under faults for FOR (10s)
 	$(GO) generate ./examples/lease
 	$(GO) run ./examples/lease/cmd/demo -for $(FOR)
+
+.PHONY: demo-failover
+demo-failover: ## kill the owner of a replicated queue, once for each of FAILOVERS, and account for every task
+	$(GO) build -o bin/ ./examples/lease/cmd/failover
+	@for seed in $(FAILOVERS); do bin/failover -seed $$seed || exit; done
 
 .PHONY: generate
 generate: ## rewrite every file that tqgen generates

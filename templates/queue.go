@@ -327,7 +327,10 @@ func emitDeadLetters(f *file) {
 DeadLetters gives up to limit dead letters behind the one numbered after, 0 for
 the first page. It works on a closed queue, too.`, `
 func (q *$Local) DeadLetters(_ context.Context, after uint64, limit int) ([]$DeadLetter, error) {
-	refs := q.engine.DeadLetters(after, limit)
+	refs, err := q.engine.DeadLetters(after, limit)
+	if err != nil {
+		return nil, err
+	}
 	letters := make([]$DeadLetter, len(refs))
 	for i := range refs {
 		letters[i] = $DeadLetter{$Task: q.task(refs[i]), Number: refs[i].Number}
@@ -394,7 +397,7 @@ func (q *$Local) Drain(ctx context.Context, grace time.Duration) ($Snapshot, err
 Restore puts the tasks of a snapshot in and reopens a drained queue: see
 [$Queue].`, `
 func (q *$Local) Restore(ctx context.Context, s $Snapshot) error {
-	slots, err := q.engine.Restore(s.SnapshotHeader, len(s.Tasks), func(i int) *tq.TaskState {
+	slots, err := q.engine.Restore(ctx, s.SnapshotHeader, len(s.Tasks), func(i int) *tq.TaskState {
 		return &s.Tasks[i].TaskState
 	})
 	if err != nil {

@@ -31,6 +31,7 @@ var artefacts = []artefact{
 	{"source", emitSource},
 	{"sink", emitSink},
 	{"filelog", emitFileLog},
+	{"replica", emitReplica},
 	{"codec", emitCodec},
 	{"coordinator", emitCoordinator},
 }

@@ -17,17 +17,24 @@ type Names struct {
 	FileLogOptions, Replay      string
 	DeadLetter, Task, Snapshot  string
 	Coordinator, NewCoordinator string
+	Replica, NewReplica         string
+	Follower, Follow, Pull      string
 
 	AppendJSON, ParseJSON, DecodeJSON string
 	ReadJSON                          string // of a shared struct
 
-	Directive   string // the directive's policy as Options
-	Store       string // tq.Store over the payloads of a Local
-	Worker      string // tq.Worker of Run
-	PayloadSize string // bytes a payload holds
-	PayloadLog  string // what logs show of a payload
-	ChunkBits   string // payloads in a chunk of storage, as a power of two
-	ChunkSize   string // the same as a number
+	Directive    string // the directive's policy as Options
+	Store        string // tq.Store over the payloads of a Local
+	Worker       string // tq.Worker of Run
+	ReplicaStore string // tq.Store over the payloads of a Replica
+	Feed         string // replication.Feed of a Local
+	Lines        string // replication.Lines of a Reader
+	Applier      string // replication.Follower of a Follower
+	Puller       string // replication.Puller of Pull
+	PayloadSize  string // bytes a payload holds
+	PayloadLog   string // what logs show of a payload
+	ChunkBits    string // payloads in a chunk of storage, as a power of two
+	ChunkSize    string // the same as a number
 }
 
 // Import is one package the output may name.

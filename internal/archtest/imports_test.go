@@ -62,11 +62,12 @@ var house = []room{
 	{path: "runtime/tq", own: []string{"runtime/jsonwire"}},
 	{path: "runtime/effect", own: []string{"runtime/jsonwire", "runtime/tq"}},
 	{path: "runtime/replication", own: []string{"runtime/jsonwire", "runtime/tq", "runtime/effect"}},
+	{path: "runtime/replicationhttp", own: []string{"runtime/tq", "runtime/replication"}},
 	{path: "runtime/backpressure", own: []string{"runtime/tq"}, other: []string{xtime}},
 	{path: "runtime/backpressurehttp", own: []string{"runtime/backpressure"}},
 	{path: "runtime/tqtest", own: runtimes, other: []string{gocmp}},
 
-	{path: "examples/...", own: append([]string{"examples/..."}, runtimes...)},
+	{path: "examples/...", own: append([]string{"examples/...", "runtime/replicationhttp"}, runtimes...)},
 	{path: "golden"},          // tests only, as here
 	{path: "golden/typefuzz"}, // tests only
 	{

@@ -38,6 +38,7 @@ type Header struct {
 	More        bool              // further events of the same operation follow
 	TraceParent string            // W3C trace context
 	Metadata    map[string]string // at most MaxMetadata entries
+	Term        uint64            // on Restored: that of later epochs
 }
 
 // MaxMetadata is how many entries the metadata of an event may have.
@@ -71,6 +72,28 @@ func FillHeader(h *Header, r *tq.Record, queue string, source tq.Incarnation) {
 	h.EnqueuedAt = r.EnqueuedAt
 	h.AvailableAt = r.AvailableAt
 	h.More = r.More
+	h.Term = r.Term
+}
+
+// Record fills r with what a queue's log knows of the event; the reverse of
+// [HeaderOf].
+func (h *Header) Record(r *tq.Record) {
+	*r = tq.Record{
+		Sequence:    h.Sequence,
+		Kind:        h.Kind,
+		Flags:       h.Flags,
+		More:        h.More,
+		Task:        h.Task,
+		Attempt:     h.Attempt,
+		At:          h.OccurredAt,
+		EnqueuedAt:  h.EnqueuedAt,
+		AvailableAt: h.AvailableAt,
+		Token:       h.Token,
+		Deadline:    h.Deadline,
+		Owner:       h.OwnerPeer,
+		Err:         h.Error,
+		Term:        h.Term,
+	}
 }
 
 // AppendEvent appends the wire form of an event; value appends its payload, or
@@ -117,11 +140,15 @@ func (h *Header) appendStart(dst []byte) (_ []byte, err error) {
 	dst = append(dst, `,"ownerPeerId":`...)
 	dst = appendName(dst, h.OwnerPeer)
 	dst = append(dst, `,"occurredAt":`...)
+	at := len(dst)
 	if dst, err = tq.AppendTime(dst, h.OccurredAt); err != nil {
 		return dst, err
 	}
+	occurred := dst[at:]
 	dst = append(dst, `,"recordedAt":`...)
-	if dst, err = tq.AppendTime(dst, h.RecordedAt); err != nil {
+	if h.RecordedAt == h.OccurredAt { // as from a queue's own log
+		dst = append(dst, occurred...)
+	} else if dst, err = tq.AppendTime(dst, h.RecordedAt); err != nil {
 		return dst, err
 	}
 	dst = append(dst, `,"taskSequenceId":`...)
@@ -173,6 +200,9 @@ func (h *Header) appendAdded(dst []byte) (_ []byte, err error) {
 	if len(h.Metadata) > 0 {
 		dst = jsonwire.AppendStringMap(append(dst, `,"metadata":`...), h.Metadata)
 	}
+	if h.Term != 0 {
+		dst = strconv.AppendUint(append(dst, `,"term":`...), h.Term, 10)
+	}
 
 	return dst, nil
 }
@@ -205,7 +235,7 @@ var eventFields = jsonwire.Fields{Names: []string{
 	"sequenceNumber", "sourceEventId", "queueName", "kind", "sourcePeerId", "ownerPeerId",
 	"occurredAt", "recordedAt", "taskSequenceId", "attempt", "value", "error", "ownershipToken",
 	"leaseExpiration", "flags", "incarnation", "origin", "shard", "schema", "enqueuedAt",
-	"availableAt", "more", "traceparent", "metadata",
+	"availableAt", "more", "traceparent", "metadata", "term",
 }}
 
 const (
@@ -297,6 +327,8 @@ func readHeader(
 			o.Pos = r.String(o.Pos, &h.TraceParent)
 		case 23: // metadata
 			o.Pos = readMetadata(r, o.Pos, &h.Metadata)
+		case 24: // term
+			o.Pos = r.Uint64(o.Pos, &h.Term)
 		}
 	}
 

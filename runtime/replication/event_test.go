@@ -62,6 +62,7 @@ func examples() map[string]Header {
 	}, "dispatch", source)
 	full.SourceEvent, full.SourcePeer, full.Shard, full.Schema = 7, "node-a", "s-1", "lease.v1"
 	full.TraceParent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	full.Term = 3
 	full.Metadata = map[string]string{"principal": "alice", "a": "<b>"}
 	events["full"] = full
 

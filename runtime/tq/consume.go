@@ -214,7 +214,12 @@ func (e *Engine) apply(i Slot, t *Token, v Verb, cause *TaskError, now Instant) 
 	return nil
 }
 
+// refuse says why a lease is refused; mu is held.
 func (e *Engine) refuse(op string, t Token, err error) error {
+	if e.gate.deposed {
+		err = errRevoked
+	}
+
 	return &LeaseError{Op: op, Queue: e.core.opt.Name, Token: t, Err: err}
 }
 
@@ -238,8 +243,9 @@ func (e *Engine) Complete(ctx context.Context, i Slot, t Token) error {
 	e.mu.Lock()
 	e.catchUp()
 	if err := e.core.complete(i, &t, now); err != nil {
+		err = e.refuse("complete", t, err)
 		e.mu.Unlock()
-		return e.refuse("complete", t, err)
+		return err
 	}
 	e.completed(1)
 
@@ -278,8 +284,9 @@ func (e *Engine) Heartbeat(ctx context.Context, i Slot, t Token) (time.Time, err
 	e.catchUp()
 	until, err := e.core.heartbeat(i, &t, now)
 	if err != nil {
+		err = e.refuse("heartbeat", t, err)
 		e.mu.Unlock()
-		return time.Time{}, e.refuse("heartbeat", t, err)
+		return time.Time{}, err
 	}
 	e.settle(e.core.last)
 
@@ -312,8 +319,9 @@ func (e *Engine) Resume(t Token, g *Grant) error {
 	}
 	i := e.core.lookup(t.Task)
 	if e.core.holder(i, &t, max(now, e.core.last)) == nil {
+		err := e.refuse("resume", t, ErrLeaseLost)
 		e.Unlock()
-		return e.refuse("resume", t, ErrLeaseLost)
+		return err
 	}
 	e.show(i, g)
 

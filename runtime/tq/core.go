@@ -36,7 +36,8 @@ type core struct {
 	due      heap // were delayed and are ready, as delayed
 	delayed  heap // by until, then by the order they were delayed
 	delays   uint64
-	leased   list   // in the order of until, the deadline
+	leased   list   // in the order of until, the deadline; n counts kept, too
+	kept     list   // leases of an earlier owner, in the order of until; n does not count
 	dead     list   // in the order they died
 	deaths   uint64 // number of the last dead letter
 	purgedTo uint64 // number of the last one that had to make room
@@ -55,7 +56,7 @@ type core struct {
 func (c *core) init(o Options, base time.Time, s Store) {
 	c.opt, c.base, c.store = o, base, s
 	c.epoch = firstOfTerm(1)
-	c.ready, c.leased, c.dead = emptyList, emptyList, emptyList
+	c.ready, c.leased, c.kept, c.dead = emptyList, emptyList, emptyList, emptyList
 	c.slots.init(o.slots())
 	c.free = emptyList
 	c.lately.time = base
@@ -243,7 +244,7 @@ func (c *core) complete(i Slot, t *Token, now Instant) error {
 	if s == nil {
 		return ErrLeaseLost
 	}
-	c.unlink(&c.leased, i)
+	c.endLease(i)
 	c.count.Completed++
 	c.record(Completed, 0, i, now, false)
 	c.gone(i)
@@ -259,7 +260,7 @@ func (c *core) heartbeat(i Slot, t *Token, now Instant) (Instant, error) {
 	}
 	s.until = now + Instant(c.opt.Lease)
 	if c.leased.tail != i {
-		c.unlink(&c.leased, i)
+		c.endLease(i)
 		c.push(&c.leased, i)
 	}
 	c.count.Heartbeats++
@@ -276,7 +277,7 @@ func (c *core) fail(i Slot, t *Token, cause *TaskError, now Instant) error {
 	}
 	s.fault(cause)
 	c.count.Failed++
-	c.unlink(&c.leased, i)
+	c.endLease(i)
 	c.retry(Failed, 0, i, now)
 
 	return nil
@@ -290,10 +291,42 @@ func (c *core) deadLetter(i Slot, t *Token, cause *TaskError, now Instant) error
 	}
 	s.fault(cause)
 	c.count.Failed++
-	c.unlink(&c.leased, i)
+	c.endLease(i)
 	c.die(Failed, 0, i, now)
 
 	return nil
+}
+
+// endLease takes a lease out of its list.
+func (c *core) endLease(i Slot) {
+	s := c.at(i)
+	switch {
+	case s.prev >= 0:
+		c.at(s.prev).next = s.next
+	case c.leased.head == i:
+		c.leased.head = s.next
+	default:
+		c.kept.head = s.next
+	}
+	switch {
+	case s.next >= 0:
+		c.at(s.next).prev = s.prev
+	case c.leased.tail == i:
+		c.leased.tail = s.prev
+	default:
+		c.kept.tail = s.prev
+	}
+	c.leased.n--
+}
+
+// nextLease is the lease that ends next; noSlot if there is none.
+func (c *core) nextLease() Slot {
+	i, k := c.leased.head, c.kept.head
+	if k >= 0 && (i < 0 || c.at(k).until <= c.at(i).until) {
+		return k
+	}
+
+	return i
 }
 
 // release gives the task back as if it had not been granted, but for its epoch.
@@ -303,7 +336,7 @@ func (c *core) release(i Slot, t *Token, now Instant) error {
 	if s == nil {
 		return ErrLeaseLost
 	}
-	c.unlink(&c.leased, i)
+	c.endLease(i)
 	s.attempt--
 	c.count.Released++
 	c.waitFirst(i, now)
@@ -317,14 +350,14 @@ func (c *core) release(i Slot, t *Token, now Instant) error {
 func (c *core) expire(now Instant, limit int) (n int) {
 	now = c.clock(now)
 	for ; n < limit && c.leased.n > 0; n++ {
-		i := c.leased.head
+		i := c.nextLease()
 		s := c.at(i)
 		if s.until > now {
 			break
 		}
 		s.fault(c.expired(int(s.attempt)))
 		c.count.Expired++
-		c.unlink(&c.leased, i)
+		c.endLease(i)
 		c.retry(LeaseExpired, FromExpiration, i, now)
 	}
 
@@ -462,7 +495,7 @@ func (c *core) lookup(id TaskID) Slot {
 func (c *core) wake() Instant {
 	at := never
 	if c.leased.n > 0 {
-		at = c.at(c.leased.head).until
+		at = c.at(c.nextLease()).until
 	}
 	if len(c.delayed) > 0 {
 		at = min(at, Instant(c.delayed[0].key1))

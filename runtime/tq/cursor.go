@@ -87,7 +87,8 @@ func (c *Cursor) at() Sequence { return Sequence(c.next.Load()) }
 // that are being read. ErrGap if the reader fell behind the bounds of the log:
 // its place is lost, go on from a snapshot. ErrClosed if the cursor was closed,
 // or the queue was and there is nothing more for now: leases that settle
-// afterwards and a Drain still add records, which a further call gives. On an
+// afterwards and a Drain still add records, which a further call gives.
+// ErrDeposed if there is nothing more and another owner has taken over. On an
 // error the lock is not held.
 func (c *Cursor) Next(ctx context.Context, limit int) ([]Record, error) {
 	e := c.e
@@ -105,9 +106,9 @@ func (c *Cursor) Next(ctx context.Context, limit int) ([]Record, error) {
 			return nil, ErrGap
 		case c.at() <= l.seq:
 			return c.read(limit), nil
-		case e.gate.closed:
-			e.mu.Unlock()
-			return nil, ErrClosed
+		case e.gate.still():
+			defer e.mu.Unlock()
+			return nil, e.gate.turnsAway()
 		}
 		if e.takeOver(true) {
 			continue // it came just now
@@ -228,7 +229,7 @@ func (c *Cursor) unpark() {
 // wakeCursors wakes readers for which there is something.
 func (e *Engine) wakeCursors() {
 	for _, c := range e.cursors {
-		if e.gate.closed || c.at() <= e.core.log.seq {
+		if e.gate.still() || c.at() <= e.core.log.seq {
 			c.unpark()
 		}
 	}

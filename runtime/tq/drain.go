@@ -40,6 +40,9 @@ func (e *Engine) Drain(ctx context.Context, grace time.Duration) (SnapshotHeader
 		e.gate.draining = false
 		e.drainEnds.notify()
 	}
+	if e.gate.deposed {
+		err = ErrDeposed
+	}
 	if err != nil {
 		e.Unlock()
 		return SnapshotHeader{}, nil, err
@@ -86,7 +89,7 @@ func (e *Engine) awaitLeases(ctx context.Context, grace time.Duration) error {
 	for e.core.leased.n > 0 {
 		until := end
 		if e.gate.closed { // no timer ends leases any more
-			until = min(until, e.core.at(e.core.leased.head).until)
+			until = min(until, e.core.at(e.core.nextLease()).until)
 		}
 		now := e.clock.now()
 		if now >= end {
@@ -139,6 +142,8 @@ func (e *Engine) Reopen() error {
 
 func (e *Engine) mayRestore() error {
 	switch {
+	case e.gate.deposed:
+		return ErrDeposed
 	case e.gate.closed:
 		return ErrClosed
 	case e.gate.draining:
@@ -159,8 +164,14 @@ func (e *Engine) mayRestore() error {
 //
 // On an error nothing was changed: ErrFull if there are no slots for all,
 // ErrClosed, ErrDrained while a drain is under way, ErrExhausted, or what is
-// wrong with the snapshot.
-func (e *Engine) Restore(h SnapshotHeader, n int, state func(i int) *TaskState) (slots []Slot, err error) {
+// wrong with the snapshot. ctx is for claiming terms, of a queue that must: see
+// [Engine.Own].
+func (e *Engine) Restore(
+	ctx context.Context, h SnapshotHeader, n int, state func(i int) *TaskState,
+) (slots []Slot, err error) {
+	if err := e.claimFor(ctx, h); err != nil {
+		return nil, err
+	}
 	now := e.clock.now()
 	e.lockAll()
 	if err = e.mayRestore(); err == nil {
@@ -176,22 +187,26 @@ func (e *Engine) Restore(h SnapshotHeader, n int, state func(i int) *TaskState) 
 }
 
 // DeadLetters lists up to limit dead letters whose number is above after, in
-// the order they died, with the lock held; Unlock follows.
-func (e *Engine) DeadLetters(after uint64, limit int) []TaskRef {
+// the order they died, with the lock held; Unlock follows. On an error,
+// ErrDeposed, it is not held.
+func (e *Engine) DeadLetters(after uint64, limit int) (refs []TaskRef, err error) {
 	e.lockAll()
-	var refs []TaskRef
+	if e.gate.deposed {
+		e.Unlock()
+		return nil, ErrDeposed
+	}
 	c := &e.core
 	for i := c.deadAfter(after); i >= 0 && len(refs) < limit; i = c.at(i).next {
 		refs = append(refs, c.ref(i, c.last))
 	}
 
-	return refs
+	return refs, nil
 }
 
 // NextDead waits for the dead letter after the given number and returns with
 // the lock held. ErrGap if the bound purged letters in between; the Number of
 // the ref then says up to where. On an error the lock is not held. After Close
-// it gives what is there, then ErrClosed.
+// it gives what is there, then ErrClosed; ErrDeposed likewise.
 func (e *Engine) NextDead(ctx context.Context, after uint64) (TaskRef, error) {
 	e.lockAll()
 	c := &e.core
@@ -204,8 +219,8 @@ func (e *Engine) NextDead(ctx context.Context, after uint64) (TaskRef, error) {
 			return c.ref(i, c.last), nil
 		}
 		err := error(nil)
-		if e.gate.closed {
-			err = ErrClosed
+		if e.gate.still() {
+			err = e.gate.turnsAway()
 		} else {
 			err = e.waitFor(ctx, &e.deaths, nil)
 		}
@@ -232,6 +247,9 @@ func (e *Engine) Redrive(ctx context.Context, id TaskID) error {
 // Purge removes a dead letter for good. ErrUnknownTask if it is none here.
 func (e *Engine) Purge(ctx context.Context, id TaskID) error {
 	return e.operate(ctx, func(now Instant) error {
+		if e.gate.deposed {
+			return ErrDeposed
+		}
 		i := e.core.deadSlot(id)
 		if i < 0 {
 			return ErrUnknownTask

@@ -1,6 +1,7 @@
 package tq
 
 import (
+	"context"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -58,6 +59,10 @@ type Engine struct {
 	confirming bool // a reader is synchronous; changed under both locks
 	confirms   confirmations
 
+	// raise claims terms for the queue outside; nil if nobody else can. It
+	// is called without a lock. Guarded by mu.
+	raise func(ctx context.Context, term uint64) error
+
 	cursors []*Cursor // guarded by mu
 	parked  int       // cursors that wait; guarded by mu
 }
@@ -65,6 +70,7 @@ type Engine struct {
 // gate is who may come in.
 type gate struct {
 	closed   bool
+	deposed  bool
 	drained  bool
 	draining bool // nobody is let in, but nobody is turned away yet either
 }
@@ -74,6 +80,8 @@ func (g gate) open() bool { return g == gate{} }
 // turnsAway is why a caller who would wait cannot come in.
 func (g gate) turnsAway() error {
 	switch {
+	case g.deposed:
+		return ErrDeposed
 	case g.closed:
 		return ErrClosed
 	case g.drained:
@@ -83,9 +91,12 @@ func (g gate) turnsAway() error {
 	}
 }
 
+// still says whether time does anything to the queue.
+func (g gate) still() bool { return g.closed || g.deposed }
+
 // err is why a caller who does not wait cannot come in.
 func (g gate) err() error {
-	if g.draining && !g.closed {
+	if g.draining && !g.still() {
 		return ErrDrained
 	}
 
@@ -184,7 +195,7 @@ func (e *Engine) settle(now Instant) {
 	if e.short.Load() {
 		e.relieve()
 	}
-	if at := e.core.wake(); at < e.armed && !e.gate.closed {
+	if at := e.core.wake(); at < e.armed && !e.gate.still() {
 		e.arm(at)
 	}
 	if e.parked > 0 {
@@ -262,7 +273,7 @@ func (e *Engine) fire() {
 	for more := true; more; {
 		now := e.clock.now()
 		e.mu.Lock()
-		if e.gate.closed {
+		if e.gate.still() {
 			e.mu.Unlock()
 			return
 		}

@@ -199,7 +199,7 @@ func TestDrainThenRestoreIsTheIdentity(t *testing.T) {
 			t.Fatalf("put into a drained queue: %v", err)
 		}
 		for round := range 2 {
-			slots, err := e.Restore(h, len(states), func(i int) *TaskState { return &states[i] })
+			slots, err := e.Restore(context.Background(), h, len(states), func(i int) *TaskState { return &states[i] })
 			if err != nil {
 				t.Fatal(err)
 			}

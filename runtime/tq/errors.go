@@ -31,7 +31,15 @@ var (
 	// here. Repeating it is safe where it carries an identity.
 	ErrUncertain = errors.New("tq: outcome is uncertain")
 	// ErrDeposed: another owner with a higher term has taken over the queue.
+	// Everything that would change this one answers it, and so do its leases,
+	// whose errors match ErrLeaseLost, too.
 	ErrDeposed = errors.New("tq: deposed by a later term")
+	// ErrForeign: the event or snapshot is of another queue, or of a life of it
+	// that is not the one followed. A snapshot begins a new one.
+	ErrForeign = errors.New("tq: not of the queue followed")
+	// ErrDiverged: the event does not fit the state it comes upon: it came
+	// twice, out of order, or the two have parted. Go on from a snapshot.
+	ErrDiverged = errors.New("tq: event does not fit the state")
 	// ErrDuplicate: a task with this identity is in the queue already.
 	ErrDuplicate = errors.New("tq: duplicate task")
 	// ErrUnknownTask: no dead letter has this identity; it was redriven,
@@ -41,6 +49,9 @@ var (
 	// (2^48 grants in one term, or 2^16 terms).
 	ErrExhausted = errors.New("tq: epochs are exhausted")
 )
+
+// errRevoked is what leases of a deposed owner answer.
+var errRevoked = fmt.Errorf("%w: %w", ErrDeposed, ErrLeaseLost)
 
 // Codes are what errors are called on the wire. They stay the same over
 // releases.
@@ -56,6 +67,8 @@ const (
 	CodeGap          = "error.taskqueue.gap"
 	CodeUncertain    = "error.taskqueue.uncertain"
 	CodeDeposed      = "error.taskqueue.deposed"
+	CodeForeign      = "error.taskqueue.foreign"
+	CodeDiverged     = "error.taskqueue.diverged"
 	CodeDuplicate    = "error.taskqueue.duplicate"
 	CodeUnknownTask  = "error.taskqueue.unknown_task"
 	CodeExhausted    = "error.taskqueue.exhausted"
@@ -80,9 +93,9 @@ func ErrorCode(err error) string {
 		err  error
 		code string
 	}{
-		{ErrLeaseLost, CodeLeaseLost}, {ErrClosed, CodeClosed}, {ErrDrained, CodeDrained}, {ErrFull, CodeFull},
-		{ErrEmpty, CodeEmpty}, {ErrGap, CodeGap}, {ErrUncertain, CodeUncertain}, {ErrDeposed, CodeDeposed},
-		{ErrDuplicate, CodeDuplicate}, {ErrUnknownTask, CodeUnknownTask}, {ErrExhausted, CodeExhausted},
+		{ErrDeposed, CodeDeposed}, {ErrLeaseLost, CodeLeaseLost}, {ErrClosed, CodeClosed}, {ErrDrained, CodeDrained}, {ErrFull, CodeFull},
+		{ErrEmpty, CodeEmpty}, {ErrGap, CodeGap}, {ErrUncertain, CodeUncertain},
+		{ErrForeign, CodeForeign}, {ErrDiverged, CodeDiverged}, {ErrDuplicate, CodeDuplicate}, {ErrUnknownTask, CodeUnknownTask}, {ErrExhausted, CodeExhausted},
 	} {
 		if errors.Is(err, s.err) {
 			return s.code

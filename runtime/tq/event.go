@@ -80,6 +80,7 @@ type Record struct {
 	Deadline    time.Time  // of the lease, on LeaseGranted and Heartbeat
 	Owner       string     // of the lease
 	Err         *TaskError // why the attempt failed; on Drained and Restored the last error
+	Term        uint64     // on Restored: that of later grants, or of an earlier one if nothing raised it
 }
 
 // State is where a task stands.

@@ -23,6 +23,9 @@ func (s *shelf) open(limit tq.Slot) { s.chunks = make([]*[shelfChunk][]byte, lim
 func (s *shelf) at(i tq.Slot) *[]byte { return &s.chunks[i/shelfChunk][i%shelfChunk] }
 
 func (s *shelf) Grow(i tq.Slot) {
+	for int(i/shelfChunk) >= len(s.chunks) { // of one that was not opened
+		s.chunks = append(s.chunks, nil)
+	}
 	if chunk := &s.chunks[i/shelfChunk]; *chunk == nil {
 		*chunk = new([shelfChunk][]byte)
 	}
@@ -240,7 +243,7 @@ func (q *queue) Purge(id tq.TaskID) error   { return q.Engine.Purge(context.Back
 
 func (q *queue) restore(s snapshot) error {
 	state := func(i int) *tq.TaskState { return &s.Tasks[i].TaskState }
-	slots, err := q.Restore(s.SnapshotHeader, len(s.Tasks), state)
+	slots, err := q.Restore(context.Background(), s.SnapshotHeader, len(s.Tasks), state)
 	if err != nil {
 		return err
 	}
@@ -270,14 +273,18 @@ func (q *queue) watchNow() (snapshot, *tq.Cursor) {
 }
 
 func (q *queue) deadLetters() []entry {
+	refs, err := q.DeadLetters(0, 1<<30)
+	if err != nil {
+		return nil
+	}
 	defer q.Unlock()
 
-	return q.copy(q.DeadLetters(0, 1<<30))
+	return q.copy(refs)
 }
 
 // held counts the payloads that are kept.
 func (q *queue) held() int {
-	q.DeadLetters(0, 0) // for its lock
+	_, _ = q.DeadLetters(0, 0) // for its lock
 	defer q.Unlock()
 
 	return q.shelf.held()

@@ -1307,7 +1307,7 @@ func TestInvariant19IdleReader(t *testing.T) {
 	t.Run("bytes", func(t *testing.T) {
 		q, s := new(queue), new(big)
 		held := func() int {
-			q.DeadLetters(0, 0) // for its lock
+			_, _ = q.DeadLetters(0, 0) // for its lock
 			defer q.Unlock()
 
 			return s.held()

@@ -30,8 +30,9 @@ type record struct {
 	owner   string
 	err     *TaskError
 	slot    Slot
-	attempt int32 // as events number it
-	granted int32 // of the token
+	attempt int16  // as events number it
+	granted int16  // of the token
+	term    uint16 // on Restored
 	kind    Kind
 	flags   Flags
 	more    bool
@@ -140,7 +141,7 @@ func (c *core) append(k Kind, f Flags, i Slot, now Instant, more bool) {
 	c.log.seq++
 	s.lastSeq = c.log.seq
 	r := c.log.at(c.log.seq)
-	*r = record{at: now, until: never, slot: i, attempt: int32(s.attempt), kind: k, flags: f, more: more}
+	*r = record{at: now, until: never, slot: i, attempt: s.attempt, kind: k, flags: f, more: more}
 	switch k {
 	case LeaseGranted, Heartbeat:
 		r.until = s.until
@@ -148,13 +149,14 @@ func (c *core) append(k Kind, f Flags, i Slot, now Instant, more bool) {
 	case Completed:
 		r.grantOf(s)
 	case Released:
-		r.attempt = s.granted
+		r.attempt = int16(s.granted)
 		r.grantOf(s)
 	case Failed, LeaseExpired, DeadLettered:
 		r.err = s.err
 		r.grantOf(s)
 	case Drained, Restored:
 		r.attempt++
+		r.term = uint16(c.epoch.Term())
 		r.err = s.err
 		r.grantOf(s)
 		if s.phase == phaseReady || s.phase == phaseFirst || s.phase == phaseDelayed {
@@ -170,7 +172,7 @@ func (c *core) append(k Kind, f Flags, i Slot, now Instant, more bool) {
 }
 
 func (r *record) grantOf(s *slot) {
-	r.epoch, r.granter, r.owner, r.granted = s.epoch, s.granter, s.owner, s.granted
+	r.epoch, r.granter, r.owner, r.granted = s.epoch, s.granter, s.owner, int16(s.granted)
 }
 
 // export gives a record in terms of the outside, in place: it is large. It
@@ -193,5 +195,9 @@ func (c *core) export(r *record, seq Sequence, out *Record) {
 		if r.until != never {
 			out.AvailableAt = c.time(r.until)
 		}
+	}
+	out.Term = 0
+	if r.kind == Restored {
+		out.Term = uint64(r.term)
 	}
 }

@@ -496,7 +496,10 @@ func (p *player) page(a, _ int) error {
 	var got, want []tq.TaskID
 	after := uint64(0)
 	for {
-		refs := p.q.DeadLetters(after, 1+a%3)
+		refs, err := p.q.DeadLetters(after, 1+a%3)
+		if err != nil {
+			return err
+		}
 		p.q.Unlock()
 		if len(refs) == 0 {
 			break

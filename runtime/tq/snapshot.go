@@ -15,9 +15,7 @@ func (c *core) tasks(now Instant) []TaskRef {
 		refs = append(refs, c.ref(e.slot, now))
 	}
 	refs = c.appendWaiting(refs, now)
-	for i := c.leased.head; i >= 0; i = c.at(i).next {
-		refs = append(refs, c.ref(i, now))
-	}
+	refs = c.appendLeased(refs, now)
 	for i := c.dead.head; i >= 0; i = c.at(i).next {
 		refs = append(refs, c.ref(i, now))
 	}
@@ -54,6 +52,22 @@ func (c *core) appendWaiting(refs []TaskRef, now Instant) []TaskRef {
 	return refs
 }
 
+// appendLeased merges those that were leased here with those kept.
+func (c *core) appendLeased(refs []TaskRef, now Instant) []TaskRef {
+	i := c.leased.head
+	for k := c.kept.head; k >= 0; k = c.at(k).next {
+		for ; i >= 0 && c.at(i).until < c.at(k).until; i = c.at(i).next {
+			refs = append(refs, c.ref(i, now))
+		}
+		refs = append(refs, c.ref(k, now))
+	}
+	for ; i >= 0; i = c.at(i).next {
+		refs = append(refs, c.ref(i, now))
+	}
+
+	return refs
+}
+
 // ref shows the task in slot i at now.
 func (c *core) ref(i Slot, now Instant) TaskRef {
 	s := c.at(i)
@@ -79,10 +93,13 @@ func (c *core) ref(i Slot, now Instant) TaskRef {
 }
 
 func (c *core) header() SnapshotHeader {
+	return snapshotHeader(c.opt.Name, Position{c.opt.Incarnation, c.log.seq}, c.epoch)
+}
+
+func snapshotHeader(queue string, at Position, highest Epoch) SnapshotHeader {
 	return SnapshotHeader{
-		Version: SnapshotVersion, Queue: c.opt.Name, Incarnation: c.opt.Incarnation,
-		Sequence: c.log.seq, HighestEpoch: c.epoch,
-		ID: fmt.Sprintf("%v-%d", c.opt.Incarnation, c.log.seq),
+		Version: SnapshotVersion, Queue: queue, Incarnation: at.Incarnation, Sequence: at.Sequence,
+		HighestEpoch: highest, ID: fmt.Sprintf("%v-%d", at.Incarnation, at.Sequence),
 	}
 }
 
@@ -91,8 +108,8 @@ func (c *core) header() SnapshotHeader {
 func (c *core) drain(now Instant) (SnapshotHeader, []TaskRef) {
 	now = c.clock(now)
 	waiting, leased := c.waiting(), c.leased.n
-	for i := c.leased.head; i >= 0; i = c.leased.head {
-		c.unlink(&c.leased, i)
+	for i := c.nextLease(); i >= 0; i = c.nextLease() {
+		c.endLease(i)
 		c.at(i).attempt--
 		c.waitFirst(i, now)
 	}
@@ -149,7 +166,7 @@ func (c *core) restore(h SnapshotHeader, n int, state func(int) *TaskState, now 
 		return nil, fmt.Errorf("%w: a snapshot of %d tasks does not fit", ErrFull, missing.n)
 	}
 	if missing.n > 0 && h.HighestEpoch.Term() >= c.epoch.Term() {
-		if h.HighestEpoch.Term() == maxTerm {
+		if h.HighestEpoch.Term() == MaxTerm {
 			return nil, ErrExhausted
 		}
 		c.epoch = firstOfTerm(h.HighestEpoch.Term() + 1)
@@ -244,12 +261,7 @@ func (c *core) putBack(m absent, places []Slot, state func(int) *TaskState, now 
 // putBackOne adds one task of a snapshot. One that was leased is released.
 func (c *core) putBackOne(i Slot, t *TaskState, now Instant, more bool) {
 	s := c.at(i)
-	s.id, s.enqueued = t.ID, c.wall(t.EnqueuedAt)
-	s.attempt = int16(t.Attempt)
-	if t.LastError != nil {
-		s.fault(t.LastError)
-	}
-	s.epoch, s.granter, s.granted = t.LastToken.Epoch, t.LastToken.Incarnation, int32(t.LastToken.Attempt)
+	c.inherit(s, t)
 	if c.index != nil {
 		c.index[s.id] = i
 	}
@@ -270,7 +282,7 @@ func (c *core) putBackOne(i Slot, t *TaskState, now Instant, more bool) {
 		c.waitUntil(&c.due, i, c.since(t, now))
 	case Delayed:
 		s.phase = phaseDelayed
-		c.waitUntil(&c.delayed, i, min(c.wall(t.AvailableAt), never/tick*tick-tick))
+		c.waitUntil(&c.delayed, i, c.wallCapped(t.AvailableAt))
 	case Dead:
 		flags = DeadLetter
 		c.bury(i)

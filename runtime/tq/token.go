@@ -54,10 +54,12 @@ func ParseTaskID(s string) (TaskID, error) {
 // bits count the grants of that term.
 type Epoch uint64
 
+// MaxTerm is the last term there can be.
+const MaxTerm = 1<<termBits - 1
+
 const (
 	termBits  = 16
 	grantBits = 64 - termBits
-	maxTerm   = 1<<termBits - 1
 	grantMask = 1<<grantBits - 1
 )
 

@@ -30,6 +30,7 @@ import (
 	"github.com/tqgen/tqgen/bench/generators"
 	"github.com/tqgen/tqgen/bench/measure"
 	"github.com/tqgen/tqgen/bench/queue"
+	"github.com/tqgen/tqgen/bench/replica"
 	"github.com/tqgen/tqgen/bench/stream"
 )
 
@@ -129,7 +130,7 @@ func pick[T any](first bool, a, b T) T {
 
 // rows are those a process measures.
 func (c *config) rows() (rows []measure.Row) {
-	for _, r := range slices.Concat(codec.Rows(), queue.Rows(), stream.Rows()) {
+	for _, r := range slices.Concat(codec.Rows(), queue.Rows(), stream.Rows(), replica.Rows()) {
 		if c.wants(r) {
 			rows = append(rows, r)
 		}

@@ -1,0 +1,270 @@
+package replicationhttp
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/tqgen/tqgen/runtime/replication"
+	"github.com/tqgen/tqgen/runtime/tq"
+)
+
+// ClientOptions say how a [Client] asks and what it accepts. A zero field means
+// what its comment says.
+type ClientOptions struct {
+	// HTTP makes the requests: its transport has the TLS configuration. It must
+	// have no Timeout, which would end streams. Nil is one of the client's own.
+	HTTP *http.Client
+	// Authorize adds to each request what the handler's Authorize looks for.
+	// Its error is returned. May be nil.
+	Authorize func(*http.Request) error
+	// Silence is how long the source may take for the next line, heartbeats
+	// included; it should be several of those. 20 s.
+	Silence time.Duration
+	// Timeout is how long the source may take to answer, and to send a snapshot
+	// after it did. 1 min.
+	Timeout time.Duration
+	// MaxLine is how many bytes an event may have. 16 MiB.
+	MaxLine int
+	// MaxSnapshot is how many bytes a snapshot may have. 1 GiB.
+	MaxSnapshot int
+}
+
+// Client is a [replication.Client] of a [Handler]. Its methods are safe for
+// concurrent use.
+type Client struct {
+	base *url.URL
+	o    ClientOptions
+}
+
+var _ replication.Client = (*Client)(nil)
+
+// NewClient asks the handler mounted at base, an http or https URL. The error
+// says what is wrong with it, or with which option.
+func NewClient(base string, o ClientOptions) (*Client, error) {
+	u, err := url.Parse(base)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, fmt.Errorf("replicationhttp: %q is no URL of a handler", base)
+	}
+	setDefault(&o.MaxLine, maxLine)
+	setDefault(&o.MaxSnapshot, maxSnapshot)
+	setDuration(&o.Silence, 4*heartbeat)
+	setDuration(&o.Timeout, time.Minute)
+	if min(o.MaxLine, o.MaxSnapshot) < 0 || min(o.Silence, o.Timeout) < 0 {
+		return nil, errors.New("replicationhttp: a bound is negative")
+	}
+	if o.HTTP == nil {
+		o.HTTP = &http.Client{}
+	}
+	if o.HTTP.Timeout != 0 {
+		return nil, errors.New("replicationhttp: a client with a Timeout ends streams: set that of the options")
+	}
+
+	return &Client{u, o}, nil
+}
+
+var (
+	errSilent = errors.New("the source was silent for too long")
+	errSlow   = errors.New("the source took too long")
+)
+
+// Events implements [replication.Client].
+func (c *Client) Events(ctx context.Context, after tq.Position, line func([]byte) error) error {
+	query := url.Values{"after": {strconv.FormatUint(uint64(after.Sequence), 10)}}
+	if after.Incarnation != 0 {
+		query.Set("incarnation", after.Incarnation.String())
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	silence := time.AfterFunc(c.o.Timeout, func() { cancel(errSilent) })
+	defer silence.Stop()
+	res, err := c.get(ctx, "events", query)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = res.Body.Close() }() // it was read, or is not wanted
+	silence.Stop()
+	body := &timedReader{in: res.Body, over: silence, left: c.o.Silence}
+	lines := lineReader{in: bufio.NewReaderSize(body, chunk), max: c.o.MaxLine}
+	for {
+		text, err := lines.next()
+		switch {
+		case err == io.EOF:
+			return endOf(res)
+		case errors.Is(err, replication.ErrTooLarge):
+			return err
+		case err != nil:
+			return broken(ctx, err)
+		case len(text) == 0: // a heartbeat
+		default:
+			if err := line(text); err != nil {
+				return err
+			}
+		}
+		body.left = c.o.Silence
+	}
+}
+
+// timedReader reads what comes in time. Whoever reads from it sets left anew
+// once it has what it waits for; what is done with that in between takes as long
+// as it takes.
+type timedReader struct {
+	in   io.Reader
+	over *time.Timer // stops in
+	left time.Duration
+}
+
+func (r *timedReader) Read(p []byte) (int, error) {
+	begun := time.Now()
+	r.over.Reset(r.left)
+	n, err := r.in.Read(p)
+	r.over.Stop()
+	r.left -= time.Since(begun)
+
+	return n, err
+}
+
+// endOf is what ended a stream, as the source says.
+func endOf(res *http.Response) error {
+	code := res.Trailer.Get(headerEnd)
+	if err := sentinel(code); err != nil {
+		return fmt.Errorf("replicationhttp: the stream has ended: %w", err)
+	}
+
+	return fmt.Errorf("%w: the stream has ended: %q", replication.ErrUnavailable, code)
+}
+
+// broken says that a connection was lost; trying again may help.
+func broken(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
+	}
+	if ctx.Err() != nil && !errors.Is(err, errSilent) && !errors.Is(err, errSlow) {
+		return err // the caller's own
+	}
+
+	return fmt.Errorf("%w: %w", replication.ErrUnavailable, err)
+}
+
+// Snapshot implements [replication.Client].
+func (c *Client) Snapshot(ctx context.Context) ([]byte, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, 2*c.o.Timeout, errSlow)
+	defer cancel()
+	res, err := c.get(ctx, "snapshot", nil)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = res.Body.Close() }() // it was read, or is not wanted
+	limit := int64(c.o.MaxSnapshot)
+	if res.ContentLength > limit {
+		return nil, fmt.Errorf("%w: a snapshot of %d bytes, at most %d are read", replication.ErrTooLarge, res.ContentLength, limit)
+	}
+	doc, err := io.ReadAll(io.LimitReader(res.Body, limit+1))
+	switch {
+	case err != nil:
+		return nil, broken(ctx, err)
+	case int64(len(doc)) > limit:
+		return nil, fmt.Errorf("%w: a snapshot of more than %d bytes", replication.ErrTooLarge, limit)
+	}
+
+	return doc, nil
+}
+
+// get asks and returns the answer, which has status 200.
+func (c *Client) get(ctx context.Context, path string, query url.Values) (*http.Response, error) {
+	u := c.base.JoinPath(path)
+	u.RawQuery = query.Encode()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Accept-Encoding", "identity") // nothing is unpacked, so its size is what was sent
+	if c.o.Authorize != nil {
+		if err := c.o.Authorize(req); err != nil {
+			return nil, err
+		}
+	}
+	res, err := c.o.HTTP.Do(req)
+	if err != nil {
+		return nil, broken(ctx, err)
+	}
+	if res.StatusCode == http.StatusOK {
+		return res, nil
+	}
+	defer func() { _ = res.Body.Close() }() // what is wanted of it was read
+
+	return nil, refusal(res)
+}
+
+// maxRefusal is how much of a refusal is read.
+const maxRefusal = 16 << 10
+
+// refusal is why the source does not answer.
+func refusal(res *http.Response) error {
+	said := tq.TaskError{Message: "no reason given"}
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxRefusal))
+	if err == nil {
+		_ = said.UnmarshalJSON(body) // it may be from anything that stands between
+	}
+	err = fmt.Errorf("replicationhttp: %s: %s", res.Status, said.Message)
+	if known := sentinel(said.Code); known != nil {
+		return fmt.Errorf("%w: %w", err, known)
+	}
+	if res.StatusCode >= 500 || res.StatusCode == http.StatusTooManyRequests || res.StatusCode == http.StatusRequestTimeout {
+		return fmt.Errorf("%w: %w", replication.ErrUnavailable, err)
+	}
+
+	return err
+}
+
+// sentinel is the error that a code of the source stands for here, if it is one
+// that trying again does not mend.
+func sentinel(code string) error {
+	for _, err := range [...]error{tq.ErrGap, tq.ErrForeign, tq.ErrDeposed} {
+		if tq.ErrorCode(err) == code {
+			return err
+		}
+	}
+
+	return nil
+}
+
+// lineReader reads lines of bounded length.
+type lineReader struct {
+	in   *bufio.Reader
+	max  int
+	long []byte // a line that is longer than the buffer of in
+}
+
+// next is the next line, without its end; it is valid until the call after. A
+// stream that ends within a line is io.ErrUnexpectedEOF.
+func (l *lineReader) next() ([]byte, error) {
+	if cap(l.long) > 4<<20 {
+		l.long = nil
+	}
+	l.long = l.long[:0]
+	for {
+		part, err := l.in.ReadSlice('\n')
+		switch {
+		case len(l.long)+len(part) > l.max+1:
+			return nil, fmt.Errorf("%w: an event of more than %d bytes", replication.ErrTooLarge, l.max)
+		case err == nil && len(l.long) == 0:
+			return part[:len(part)-1], nil
+		case err == nil:
+			l.long = append(l.long, part...)
+
+			return l.long[:len(l.long)-1], nil
+		case err != bufio.ErrBufferFull && len(l.long)+len(part) > 0 && err == io.EOF:
+			return nil, io.ErrUnexpectedEOF
+		case err != bufio.ErrBufferFull:
+			return nil, err
+		}
+		l.long = append(l.long, part...)
+	}
+}

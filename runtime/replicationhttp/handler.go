@@ -1,0 +1,343 @@
+package replicationhttp
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/tqgen/tqgen/runtime/replication"
+	"github.com/tqgen/tqgen/runtime/tq"
+)
+
+// HandlerOptions bound what a [Handler] does. A zero field means what its
+// comment says.
+type HandlerOptions struct {
+	// Authorize says whether a request may have payloads and all. An error is
+	// answered with 403 and not shown. Nil lets everybody in.
+	Authorize func(*http.Request) error
+	// Heartbeat is how often a stream with nothing to say says so. 5 s.
+	Heartbeat time.Duration
+	// WriteTimeout is how long a reader may take to accept a piece of what it is
+	// sent; then it is cut off. 30 s.
+	WriteTimeout time.Duration
+	// MaxStreams is how many streams are served at once. 64.
+	MaxStreams int
+	// MaxSnapshots is how many snapshots are served at once. 2.
+	MaxSnapshots int
+	// MaxLine is how many bytes an event may have; a stream ends before one that
+	// has more. 16 MiB.
+	MaxLine int
+	// MaxSnapshot is how many bytes a snapshot may have. 1 GiB.
+	MaxSnapshot int
+}
+
+func (o HandlerOptions) orDefaults() (HandlerOptions, error) {
+	setDefault(&o.MaxStreams, 64)
+	setDefault(&o.MaxSnapshots, 2)
+	setDefault(&o.MaxLine, maxLine)
+	setDefault(&o.MaxSnapshot, maxSnapshot)
+	setDuration(&o.Heartbeat, heartbeat)
+	setDuration(&o.WriteTimeout, 30*time.Second)
+	if min(o.MaxStreams, o.MaxSnapshots, o.MaxLine, o.MaxSnapshot) < 0 || min(o.Heartbeat, o.WriteTimeout) < 0 {
+		return o, errors.New("replicationhttp: a bound is negative")
+	}
+
+	return o, nil
+}
+
+const (
+	maxLine     = 16 << 20
+	maxSnapshot = 1 << 30
+	heartbeat   = 5 * time.Second
+	chunk       = 64 << 10 // bytes written under one deadline
+)
+
+func setDefault(p *int, value int) {
+	if *p == 0 {
+		*p = value
+	}
+}
+
+func setDuration(p *time.Duration, value time.Duration) {
+	if *p == 0 {
+		*p = value
+	}
+}
+
+// Names of headers. The end is a trailer of streams.
+const (
+	headerQueue       = "Tqgen-Queue"
+	headerIncarnation = "Tqgen-Incarnation"
+	headerEnd         = "Tqgen-End"
+)
+
+// Handler serves the events and the state of one queue, at events and snapshot
+// below where it is mounted with http.StripPrefix. It is safe for concurrent
+// use. A server's WriteTimeout does not apply to it; its ReadHeaderTimeout and
+// IdleTimeout do, and should be set.
+type Handler struct {
+	feed      replication.Feed
+	o         HandlerOptions
+	streams   chan struct{} // one for each that is served
+	snapshots chan struct{}
+}
+
+// NewHandler serves feed. The error says which option is out of range.
+func NewHandler(feed replication.Feed, o HandlerOptions) (*Handler, error) {
+	o, err := o.orDefaults()
+	if err != nil {
+		return nil, err
+	}
+
+	return &Handler{
+		feed: feed, o: o,
+		streams: make(chan struct{}, o.MaxStreams), snapshots: make(chan struct{}, o.MaxSnapshots),
+	}, nil
+}
+
+// ServeHTTP implements http.Handler.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	serve, busy := h.events, h.streams
+	switch r.URL.Path {
+	case "/events", "events":
+	case "/snapshot", "snapshot":
+		serve, busy = h.snapshot, h.snapshots
+	default:
+		refuse(w, http.StatusNotFound, "", "want events or snapshot")
+		return
+	}
+	if r.Method != http.MethodGet {
+		w.Header().Set("Allow", http.MethodGet)
+		refuse(w, http.StatusMethodNotAllowed, "", "want GET")
+		return
+	}
+	if h.o.Authorize != nil && h.o.Authorize(r) != nil {
+		refuse(w, http.StatusForbidden, "", "forbidden")
+		return
+	}
+	select {
+	case busy <- struct{}{}:
+		defer func() { <-busy }()
+	default:
+		w.Header().Set("Retry-After", "1")
+		refuse(w, http.StatusServiceUnavailable, "", "as many are served as may be")
+		return
+	}
+	queue, life := h.feed.Queue()
+	w.Header().Set(headerQueue, url.PathEscape(queue))
+	w.Header().Set(headerIncarnation, life.String())
+	w.Header().Set("Cache-Control", "no-store")
+	serve(w, r)
+}
+
+// refuse answers an error as the wire has errors.
+func refuse(w http.ResponseWriter, status int, code, message string) {
+	if code == "" {
+		code = tq.CodeFailed
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write((&tq.TaskError{Message: message, Code: code}).AppendJSON(nil)) // the reader has gone
+}
+
+// refuseFor answers what the feed says.
+func refuseFor(w http.ResponseWriter, err error) {
+	status := http.StatusInternalServerError
+	switch {
+	case errors.Is(err, tq.ErrGap):
+		status = http.StatusGone
+	case errors.Is(err, tq.ErrForeign), errors.Is(err, tq.ErrDeposed):
+		status = http.StatusConflict
+	case errors.Is(err, tq.ErrClosed):
+		status = http.StatusServiceUnavailable
+	}
+	refuse(w, status, tq.ErrorCode(err), err.Error())
+}
+
+// events serves a stream.
+func (h *Handler) events(w http.ResponseWriter, r *http.Request) {
+	after, err := position(r.URL.Query())
+	if err != nil {
+		refuse(w, http.StatusBadRequest, "", err.Error())
+		return
+	}
+	lines, err := h.lines(after)
+	if err != nil {
+		refuseFor(w, err)
+		return
+	}
+	defer func() { _ = lines.Close() }() // nothing it says helps anybody
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	w.Header().Set("Connection", "close") // a connection whose stream was cut off serves no more
+	w.Header().Set("Trailer", headerEnd)
+	out := writer{w, http.NewResponseController(w), h.o.WriteTimeout}
+	if err := out.write(nil); err != nil {
+		return
+	}
+	w.Header().Set(headerEnd, tq.ErrorCode(h.copy(r.Context(), &out, lines)))
+	_ = out.renew() // for the trailer
+}
+
+// lines attaches a reader behind a position.
+func (h *Handler) lines(after tq.Position) (replication.Lines, error) {
+	_, life := h.feed.Queue()
+	if after.Incarnation != 0 && after.Incarnation != life {
+		return nil, fmt.Errorf("%w: the position is of incarnation %v, this is %v", tq.ErrForeign, after.Incarnation, life)
+	}
+
+	return h.feed.Lines(after.Sequence)
+}
+
+// position reads where a stream begins.
+func position(q url.Values) (at tq.Position, err error) {
+	if text := q.Get("after"); text != "" {
+		n, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			return at, fmt.Errorf("after=%q is no sequence", text)
+		}
+		at.Sequence = tq.Sequence(n)
+	}
+	if text := q.Get("incarnation"); text != "" {
+		if at.Incarnation, err = tq.ParseIncarnation(text); err != nil {
+			return at, err
+		}
+	}
+
+	return at, nil
+}
+
+// piece is what is written at once, and why nothing comes after it.
+type piece struct {
+	lines []byte
+	err   error
+}
+
+// copy sends lines, and a heartbeat where there are none, until one side is
+// through with it. While one piece is written the next one is made.
+func (h *Handler) copy(ctx context.Context, out *writer, lines replication.Lines) error {
+	ctx, cancel := context.WithCancel(ctx)
+	made, empty := make(chan piece), make(chan []byte, 2)
+	empty <- nil
+	empty <- nil
+	go h.fill(ctx, lines, made, empty)
+	defer func() {
+		cancel()
+		for range made { // until fill has ended
+		}
+	}()
+	for p := range made {
+		if p.err != nil {
+			return p.err
+		}
+		if err := out.write(p.lines); err != nil {
+			return err
+		}
+		if cap(p.lines) > 4<<20 {
+			p.lines = nil // it was for an event as large as few are
+		}
+		empty <- p.lines
+	}
+
+	return ctx.Err()
+}
+
+// fill makes pieces of what comes until it has made one with an error, or ctx
+// ends, and closes made.
+func (h *Handler) fill(ctx context.Context, lines replication.Lines, made chan<- piece, empty <-chan []byte) {
+	defer close(made)
+	for {
+		var p piece
+		select {
+		case buf := <-empty:
+			p = h.next(ctx, lines, buf[:0])
+		case <-ctx.Done():
+			return
+		}
+		select {
+		case made <- p:
+		case <-ctx.Done():
+			return
+		}
+		if p.err != nil {
+			return
+		}
+	}
+}
+
+// next waits for a piece, which is a heartbeat if nothing else comes in time.
+func (h *Handler) next(ctx context.Context, lines replication.Lines, buf []byte) piece {
+	soon, cancel := context.WithTimeout(ctx, h.o.Heartbeat)
+	defer cancel()
+	grown, err := lines.Append(soon, buf)
+	switch {
+	case err == nil:
+		err = h.short(grown)
+	case soon.Err() != nil && ctx.Err() == nil:
+		grown, err = append(grown[:0], '\n'), nil
+	}
+
+	return piece{grown, err}
+}
+
+// short says whether all lines are.
+func (h *Handler) short(lines []byte) error {
+	for len(lines) > h.o.MaxLine {
+		end := bytes.IndexByte(lines, '\n')
+		if end > h.o.MaxLine {
+			return fmt.Errorf("%w: an event has %d bytes, at most %d are sent", replication.ErrTooLarge, end, h.o.MaxLine)
+		}
+		lines = lines[end+1:]
+	}
+
+	return nil
+}
+
+// snapshot serves the state.
+func (h *Handler) snapshot(w http.ResponseWriter, _ *http.Request) {
+	doc, err := h.feed.AppendSnapshot(nil)
+	if err == nil && len(doc) > h.o.MaxSnapshot {
+		err = fmt.Errorf("%w: the snapshot has %d bytes, at most %d are sent", replication.ErrTooLarge, len(doc), h.o.MaxSnapshot)
+	}
+	if err != nil {
+		refuseFor(w, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(doc)))
+	w.Header().Set("Connection", "close")
+	out := writer{w, http.NewResponseController(w), h.o.WriteTimeout}
+	for len(doc) > 0 {
+		n := min(chunk, len(doc))
+		if out.write(doc[:n]) != nil {
+			return
+		}
+		doc = doc[n:]
+	}
+}
+
+// writer writes to a reader who has so long to accept it.
+type writer struct {
+	w       http.ResponseWriter
+	control *http.ResponseController
+	timeout time.Duration
+}
+
+func (o *writer) renew() error { return o.control.SetWriteDeadline(time.Now().Add(o.timeout)) }
+
+func (o *writer) write(b []byte) error {
+	if err := o.renew(); err != nil {
+		return err
+	}
+	if len(b) > 0 {
+		if _, err := o.w.Write(b); err != nil {
+			return err
+		}
+	}
+
+	return o.control.Flush()
+}
