@@ -212,8 +212,8 @@ func (q *$Local) LeaseAs(ctx context.Context, owner string) (l $Lease, err error
 }`)
 	f.declare("", `
 func (q *$Local) take(ctx context.Context, l *$Lease, owner string) error {
-	grant, err := q.engine.Take(ctx, owner)
-	if err != nil {
+	var grant tq.Grant
+	if err := q.engine.Take(ctx, owner, &grant); err != nil {
 		return err
 	}
 	l.fill(q.at(grant.Slot), &grant)
@@ -224,8 +224,8 @@ func (q *$Local) take(ctx context.Context, l *$Lease, owner string) error {
 	f.declare(`
 TryLease takes the next ready task, or answers tq.ErrEmpty at once.`, `
 func (q *$Local) TryLease(context.Context) (l $Lease, err error) {
-	grant, err := q.engine.TryTake("")
-	if err != nil {
+	var grant tq.Grant
+	if err := q.engine.TryTake("", &grant); err != nil {
 		return l, err
 	}
 	l.fill(q.at(grant.Slot), &grant)
@@ -241,18 +241,13 @@ func (q *$Local) LeaseBatch(ctx context.Context, dst []$Lease) (n int, err error
 		return 0, nil
 	}
 
-	grant, err := q.engine.Take(ctx, "")
-	if err != nil {
+	var grant tq.Grant
+	if err := q.engine.Take(ctx, "", &grant); err != nil {
 		return 0, err
 	}
-	dst[0].fill(q.at(grant.Slot), &grant)
-
-	for n = 1; n < len(dst); n++ {
-		grant, ready := q.engine.TakeMore("")
-		if !ready {
-			break
-		}
+	for more := true; more; more = n < len(dst) && q.engine.TakeMore("", &grant) {
 		dst[n].fill(q.at(grant.Slot), &grant)
+		n++
 	}
 	q.engine.Unlock()
 
@@ -273,8 +268,8 @@ func (q *$Local) Leases(ctx context.Context) iter.Seq2[$Lease, error] {
 	f.declare(`
 Resume gives the lease behind token, or an error that matches tq.ErrLeaseLost.`, `
 func (q *$Local) Resume(_ context.Context, token tq.Token) (l $Lease, err error) {
-	grant, err := q.engine.Resume(token)
-	if err != nil {
+	var grant tq.Grant
+	if err := q.engine.Resume(token, &grant); err != nil {
 		return l, err
 	}
 	l.fill(q.at(grant.Slot), &grant)
@@ -286,7 +281,8 @@ func (q *$Local) Resume(_ context.Context, token tq.Token) (l $Lease, err error)
 func (q *$Local) settleLease(
 	ctx context.Context, l *$Lease, o tq.Outcome, owner string,
 ) (settled, err error) {
-	grant, settled, err := q.engine.SettleTake(ctx, l.held, l.Token, o, owner)
+	var grant tq.Grant
+	settled, err = q.engine.SettleTake(ctx, l.held, l.Token, o, owner, &grant)
 	if err != nil {
 		*l = $Lease{}
 		return settled, err

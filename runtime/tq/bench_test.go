@@ -75,8 +75,8 @@ func (b *box) enqueue(ctx context.Context, p body) (tq.TaskID, error) {
 }
 
 func (b *box) lease(ctx context.Context) (l boxLease, err error) {
-	g, err := b.engine.Take(ctx, "")
-	if err != nil {
+	var g tq.Grant
+	if err := b.engine.Take(ctx, "", &g); err != nil {
 		return l, err
 	}
 	l.fill(b.at(g.Slot), &g)
@@ -95,7 +95,8 @@ func (l *boxLease) fill(p *body, g *tq.Grant) {
 }
 
 func (b *box) settleLease(ctx context.Context, l *boxLease, o tq.Outcome) (settled, err error) {
-	g, settled, err := b.engine.SettleTake(ctx, l.held, l.Token, o, "")
+	var g tq.Grant
+	settled, err = b.engine.SettleTake(ctx, l.held, l.Token, o, "", &g)
 	if err != nil {
 		*l = boxLease{}
 		return settled, err

@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// Take leases the task that is next for owner and returns with the lock held.
-// It waits in line while no task is ready. On an error nothing was leased and
+// Take leases the task that is next for owner and returns with the lock held,
+// the lease in g. It waits in line while no task is ready. On an error nothing was leased and
 // the lock is not held: ErrClosed, ErrDrained, ErrExhausted, or ctx's error.
-func (e *Engine) Take(ctx context.Context, owner string) (g Grant, err error) {
+func (e *Engine) Take(ctx context.Context, owner string, g *Grant) error {
 	now := e.clock.now()
 	e.mu.Lock()
 	i, err := e.tryTake(now, owner)
@@ -18,28 +18,29 @@ func (e *Engine) Take(ctx context.Context, owner string) (g Grant, err error) {
 	}
 	if err != nil {
 		e.mu.Unlock()
-		return g, err
+		return err
 	}
-	e.show(i, &g)
+	e.show(i, g)
 
-	return g, nil
+	return nil
 }
 
-// show fills in the lease of the task in slot i: a grant is large, and returned
-// from one function to the next it would be copied each time.
+// show fills in the lease of the task in slot i. A grant is large, so it is made
+// where it is wanted.
 func (e *Engine) show(i Slot, g *Grant) {
 	s := e.core.at(i)
 	g.Held.by, g.Held.slot, g.Slot = e, i, i
 	g.Token.Task, g.Token.Attempt = s.id, int(s.granted)
 	g.Token.Incarnation, g.Token.Epoch = s.granter, s.epoch
 	g.EnqueuedAt = e.core.time(s.enqueued)
+	g.LastError = nil
 	if s.more {
 		g.LastError = s.err
 	}
 }
 
 // TryTake is Take that answers ErrEmpty at once.
-func (e *Engine) TryTake(owner string) (g Grant, err error) {
+func (e *Engine) TryTake(owner string, g *Grant) error {
 	now := e.clock.now()
 	e.mu.Lock()
 	i, err := e.tryTake(now, owner)
@@ -48,22 +49,23 @@ func (e *Engine) TryTake(owner string) (g Grant, err error) {
 	}
 	if err != nil {
 		e.mu.Unlock()
-		return g, err
+		return err
 	}
-	e.show(i, &g)
+	e.show(i, g)
 
-	return g, nil
+	return nil
 }
 
-// TakeMore leases one more task under the lock that Take returned with.
-func (e *Engine) TakeMore(owner string) (g Grant, ready bool) {
+// TakeMore leases one more task under the lock that Take returned with, and
+// says whether one was ready.
+func (e *Engine) TakeMore(owner string, g *Grant) bool {
 	i, err := e.tryTake(e.core.last, owner)
 	if err != nil {
-		return g, false
+		return false
 	}
-	e.show(i, &g)
+	e.show(i, g)
 
-	return g, true
+	return true
 }
 
 // tryTake leases a task for a caller who is not in line.
@@ -136,7 +138,9 @@ func (e *Engine) waitTask(ctx context.Context, owner string) (Slot, error) {
 // is ready: one reading of the clock, one hold of the lock. settled is the
 // outcome of the first half, err of the second; the lock is held unless err is
 // set.
-func (e *Engine) SettleTake(ctx context.Context, h Held, t Token, o Outcome, owner string) (g Grant, settled, err error) {
+func (e *Engine) SettleTake(
+	ctx context.Context, h Held, t Token, o Outcome, owner string, g *Grant,
+) (settled, err error) {
 	cause := newTaskError(o.Cause)
 	now := e.clock.now()
 	e.mu.Lock()
@@ -156,11 +160,11 @@ func (e *Engine) SettleTake(ctx context.Context, h Held, t Token, o Outcome, own
 	}
 	if err != nil {
 		e.mu.Unlock()
-		return g, settled, err
+		return settled, err
 	}
-	e.show(i, &g)
+	e.show(i, g)
 
-	return g, settled, nil
+	return settled, nil
 }
 
 // verbNames are the operations of a LeaseError.
@@ -282,7 +286,7 @@ func (e *Engine) Deadline(i Slot, t Token) time.Time {
 // Resume finds the lease behind a token that came back from outside and
 // returns with the lock held. The error matches ErrLeaseLost if it no longer
 // holds.
-func (e *Engine) Resume(t Token) (g Grant, err error) {
+func (e *Engine) Resume(t Token, g *Grant) error {
 	now := e.clock.now()
 	e.mu.Lock()
 	if e.core.index == nil {
@@ -293,9 +297,9 @@ func (e *Engine) Resume(t Token) (g Grant, err error) {
 	i := e.core.lookup(t.Task)
 	if e.core.holder(i, &t, max(now, e.core.last)) == nil {
 		e.Unlock()
-		return g, e.refuse("resume", t, ErrLeaseLost)
+		return e.refuse("resume", t, ErrLeaseLost)
 	}
-	e.show(i, &g)
+	e.show(i, g)
 
-	return g, nil
+	return nil
 }

@@ -36,10 +36,11 @@ type core struct {
 	due      heap // were delayed and are ready, as delayed
 	delayed  heap // by until, then by the order they were delayed
 	delays   uint64
-	leased   list   // in the order of until, the deadline
-	dead     list   // in the order they died
-	deaths   uint64 // number of the last dead letter
-	purgedTo uint64 // number of the last one that had to make room
+	leased   list         // in the order of until, the deadline
+	dead     list         // in the order they died
+	deaths   uint64       // number of the last dead letter
+	purgedTo uint64       // number of the last one that had to make room
+	overdue  []*TaskError // see expired; by attempt
 
 	log      log
 	index    map[TaskID]Slot // nil until Resume needs it
@@ -306,7 +307,7 @@ func (c *core) expire(now Instant, limit int) (n int) {
 		if s.until > now {
 			break
 		}
-		s.fault(expiredError(int(s.attempt)))
+		s.fault(c.expired(int(s.attempt)))
 		c.count.Expired++
 		c.unlink(&c.leased, i)
 		c.retry(LeaseExpired, FromExpiration, i, now)
@@ -473,10 +474,15 @@ func (c *core) oldest(now Instant) (Instant, bool) {
 	return at, at != never
 }
 
-func expiredError(attempt int) *TaskError {
-	return &TaskError{
-		Message:  "Lease expired without heartbeat.",
-		Code:     CodeLeaseExpired,
-		Metadata: map[string]Plain{"attempt": PlainInt(int64(attempt))},
+// expired is why an attempt failed whose lease expired: the same for all tasks.
+func (c *core) expired(attempt int) *TaskError {
+	for len(c.overdue) < attempt {
+		c.overdue = append(c.overdue, &TaskError{
+			Message:  "Lease expired without heartbeat.",
+			Code:     CodeLeaseExpired,
+			Metadata: map[string]Plain{"attempt": PlainInt(int64(len(c.overdue) + 1))},
+		})
 	}
+
+	return c.overdue[attempt-1]
 }

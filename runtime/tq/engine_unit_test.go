@@ -52,10 +52,9 @@ func put(t testing.TB, e *Engine, s *bytesStore, v int) TaskID {
 	return id
 }
 
-func take(t testing.TB, e *Engine) Grant {
+func take(t testing.TB, e *Engine) (g Grant) {
 	t.Helper()
-	g, err := e.TryTake("worker")
-	if err != nil {
+	if err := e.TryTake("worker", &g); err != nil {
 		t.Fatal(err)
 	}
 	e.Unlock()
@@ -84,19 +83,19 @@ func TestOneTaskFromEnqueueToDeath(t *testing.T) {
 		if err := g.Held.Complete(ctx, g.Token); !errors.Is(err, ErrLeaseLost) {
 			t.Fatalf("complete after fail: %v", err)
 		}
-		if _, err := e.TryTake(""); err != ErrEmpty {
+		if err := e.TryTake("", &Grant{}); err != ErrEmpty {
 			t.Fatalf("take while delayed: %v", err)
 		}
-		g, err = e.Take(ctx, "worker") // waits for the backoff
-		if err != nil {
+		g = Grant{}
+		if err := e.Take(ctx, "worker", &g); err != nil { // waits for the backoff
 			t.Fatal(err)
 		}
 		e.Unlock()
 		if g.LastError == nil || g.LastError.Message != "no luck" {
 			t.Fatalf("last error %v", g.LastError)
 		}
-		g2, err := e.Take(ctx, "worker") // waits for expiry and backoff
-		if err != nil {
+		var g2 Grant
+		if err := e.Take(ctx, "worker", &g2); err != nil { // waits for expiry and backoff
 			t.Fatal(err)
 		}
 		e.Unlock()
@@ -143,6 +142,27 @@ func TestOneTaskFromEnqueueToDeath(t *testing.T) {
 			t.Fatalf("%d payloads left behind", n)
 		}
 	})
+}
+
+// Batches take one lease after another into the same place.
+func TestGrantLeavesNothingOfTheOneBefore(t *testing.T) {
+	t.Parallel()
+	o := unitOptions()
+	o.Backoff = NoBackoff
+	e, s := open(t, o)
+	put(t, e, s, 1)
+	g := take(t, e)
+	if err := g.Held.Fail(t.Context(), g.Token, errors.New("no luck")); err != nil {
+		t.Fatal(err)
+	}
+	id := put(t, e, s, 2)
+	if err := e.TryTake("", &g); err != nil || g.LastError == nil {
+		t.Fatalf("took %+v, %v", g, err)
+	}
+	if !e.TakeMore("", &g) || g.LastError != nil || g.Token.Task != id || g.Token.Attempt != 1 {
+		t.Errorf("took %+v, want a first attempt at %v", g, id)
+	}
+	e.Unlock()
 }
 
 func TestDrainThenRestoreIsTheIdentity(t *testing.T) {
@@ -217,8 +237,8 @@ func TestHotPathsAllocateNothing(t *testing.T) {
 			if _, err := e.Enqueue(ctx, i, at); err != nil {
 				t.Fatal(err)
 			}
-			g, err := e.Take(ctx, "")
-			if err != nil {
+			var g Grant
+			if err := e.Take(ctx, "", &g); err != nil {
 				t.Fatal(err)
 			}
 			e.Unlock()
@@ -237,7 +257,7 @@ func TestHotPathsAllocateNothing(t *testing.T) {
 		}),
 		"fail": cycle(func(g Grant) {
 			_ = g.Held.Fail(ctx, g.Token, nil)
-			g, _ = e.Take(ctx, "")
+			_ = e.Take(ctx, "", &g)
 			e.Unlock()
 			_ = g.Held.Complete(ctx, g.Token)
 		}),

@@ -77,7 +77,8 @@ func (t *slots) find(i Slot) *slot {
 	return t.at(i)
 }
 
-// list is a doubly linked list through next and prev.
+// list is a doubly linked list through next and prev. What the head's prev says
+// has no meaning, so taking the head out touches no other slot.
 type list struct {
 	head, tail Slot
 	n          int
@@ -99,15 +100,17 @@ func (t *slots) push(l *list, i Slot) {
 
 func (t *slots) unlink(l *list, i Slot) {
 	s := t.at(i)
-	if s.prev >= 0 {
-		t.at(s.prev).next = s.next
-	} else {
-		l.head = s.next
-	}
-	if s.next >= 0 {
-		t.at(s.next).prev = s.prev
-	} else {
-		l.tail = s.prev
-	}
 	l.n--
+	switch {
+	case l.n == 0:
+		l.head, l.tail = noSlot, noSlot
+	case i == l.head:
+		l.head = s.next
+	case i == l.tail:
+		l.tail = s.prev
+		t.at(s.prev).next = noSlot
+	default:
+		t.at(s.prev).next = s.next
+		t.at(s.next).prev = s.prev
+	}
 }

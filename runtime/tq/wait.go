@@ -127,7 +127,7 @@ func (l *line) join(w *waiter) {
 // it, or until ctx is done. The line's lock mu is held before and after, and
 // not in between. On an error w has left the line, and the caller sees to it
 // that a wake-up it may have got goes to the next.
-func (l *line) await(ctx context.Context, mu *sync.Mutex, w *waiter) error {
+func (l *line) await(ctx context.Context, mu sync.Locker, w *waiter) error {
 	mu.Unlock()
 	select {
 	case <-w.wake:
