@@ -43,7 +43,7 @@ func words(q *model.Queue) map[string]string {
 
 	return map[string]string{
 		"Queue": n.Queue, "Local": n.Local, "New": n.New, "Options": n.Options,
-		"Lease": n.Lease, "NewLease": n.NewLease, "Run": n.Run, "RunOptions": n.RunOptions,
+		"Lease": n.Lease, "NewLease": n.NewLease, "CompleteAll": n.CompleteAll, "Run": n.Run, "RunOptions": n.RunOptions,
 		"Event": n.Event, "Reader": n.Reader,
 		"DeadLetter": n.DeadLetter, "Task": n.Task, "Snapshot": n.Snapshot,
 		"AppendJSON": n.AppendJSON, "ParseJSON": n.ParseJSON, "DecodeJSON": n.DecodeJSON,

@@ -72,6 +72,18 @@ Complete removes the task for good. The error matches tq.ErrLeaseLost if the
 lease has expired, even if no other worker holds the task yet.`, `
 func (l *$Lease) Complete(ctx context.Context) error { return l.held.Complete(ctx, l.Token) }`)
 	f.declare(`
+$CompleteAll completes leases as Complete does, each for itself, and says how
+many were. It takes a lock once for many of them. The error joins those of the
+leases that were not completed, and matches tq.ErrLeaseLost if any was lost.`, `
+func $CompleteAll(ctx context.Context, leases []$Lease) (n int, err error) {
+	var all tq.Completions
+	for i := range leases {
+		all.Complete(ctx, &leases[i].held, &leases[i].Token)
+	}
+
+	return all.End()
+}`)
+	f.declare(`
 Heartbeat prolongs the lease by its full time and returns the deadline that now
 holds. The error matches tq.ErrLeaseLost if the lease has expired.`, `
 func (l *$Lease) Heartbeat(ctx context.Context) (until time.Time, err error) {

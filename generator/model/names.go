@@ -6,6 +6,7 @@ package model
 type Names struct {
 	Queue, Local, New, Options string
 	Lease, NewLease            string
+	CompleteAll                string
 	Run, RunOptions            string
 	Event, Reader              string
 	DeadLetter, Task, Snapshot string

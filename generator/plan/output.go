@@ -419,7 +419,7 @@ func internalRoot(path string) string {
 func plainNames() model.Names {
 	return model.Names{
 		Queue: "Queue", Local: "Local", New: "New", Options: "Options",
-		Lease: "Lease", NewLease: "NewLease",
+		Lease: "Lease", NewLease: "NewLease", CompleteAll: "CompleteAll",
 		Run: "Run", RunOptions: "RunOptions",
 		Event: "Event", Reader: "Reader",
 		DeadLetter: "DeadLetter", Task: "Task", Snapshot: "Snapshot",
@@ -438,7 +438,7 @@ func prefixedNames(payload string) model.Names {
 	return model.Names{
 		Queue: payload + "Queue", Local: payload + "Local",
 		New: "New" + payload + "Queue", Options: payload + "Options",
-		Lease: payload + "Lease", NewLease: "New" + payload + "Lease",
+		Lease: payload + "Lease", NewLease: "New" + payload + "Lease", CompleteAll: "CompleteAll" + payload,
 		Run: "Run" + payload, RunOptions: payload + "RunOptions",
 		Event: payload + "Event", Reader: payload + "Reader",
 		DeadLetter: payload + "DeadLetter", Task: payload + "Task", Snapshot: payload + "Snapshot",
@@ -453,7 +453,7 @@ func prefixedNames(payload string) model.Names {
 // declared is every field of names.
 func declared(n *model.Names) []*string {
 	return []*string{
-		&n.Queue, &n.Local, &n.New, &n.Options, &n.Lease, &n.NewLease, &n.Run, &n.RunOptions,
+		&n.Queue, &n.Local, &n.New, &n.Options, &n.Lease, &n.NewLease, &n.CompleteAll, &n.Run, &n.RunOptions,
 		&n.Event, &n.Reader, &n.DeadLetter, &n.Task, &n.Snapshot,
 		&n.AppendJSON, &n.ParseJSON, &n.DecodeJSON,
 		&n.Directive, &n.Store, &n.Worker, &n.PayloadSize, &n.PayloadLog, &n.ChunkBits, &n.ChunkSize,

@@ -32,7 +32,7 @@ func (e *Engine) show(i Slot, g *Grant) {
 	g.Held.by, g.Held.slot, g.Slot = e, i, i
 	g.Token.Task, g.Token.Attempt = s.id, int(s.granted)
 	g.Token.Incarnation, g.Token.Epoch = s.granter, s.epoch
-	g.EnqueuedAt = e.core.time(s.enqueued)
+	g.EnqueuedAt = e.core.enqueuedAt(s)
 	g.LastError = nil
 	if s.more {
 		g.LastError = s.err
@@ -149,7 +149,7 @@ func (e *Engine) SettleTake(
 		switch {
 		case settled != nil:
 		case o.Verb == Complete:
-			e.completed()
+			e.completed(1)
 		default:
 			e.settle(e.core.last)
 		}
@@ -220,7 +220,7 @@ func (e *Engine) Complete(_ context.Context, i Slot, t Token) error {
 	e.catchUp()
 	err := e.core.complete(i, &t, now)
 	if err == nil {
-		e.completed()
+		e.completed(1)
 	}
 	e.mu.Unlock()
 	if err != nil {
@@ -230,9 +230,10 @@ func (e *Engine) Complete(_ context.Context, i Slot, t Token) error {
 	return nil
 }
 
-// completed is settle for one task that is gone: it makes room, it is an event,
-// and nobody needs to wait for it.
-func (e *Engine) completed() {
+// completed is settle for tasks that are gone: they make room, they are events,
+// and nobody needs to wait for them.
+func (e *Engine) completed(n int) {
+	e.core.leave(n)
 	if e.short.Load() || e.parked > 0 || e.leasesEnd.ch != nil {
 		e.settle(e.core.last)
 	}

@@ -36,11 +36,15 @@ type core struct {
 	due      heap // were delayed and are ready, as delayed
 	delayed  heap // by until, then by the order they were delayed
 	delays   uint64
-	leased   list         // in the order of until, the deadline
-	dead     list         // in the order they died
-	deaths   uint64       // number of the last dead letter
-	purgedTo uint64       // number of the last one that had to make room
-	overdue  []*TaskError // see expired; by attempt
+	leased   list   // in the order of until, the deadline
+	dead     list   // in the order they died
+	deaths   uint64 // number of the last dead letter
+	purgedTo uint64 // number of the last one that had to make room
+	lately   struct {
+		at   Instant
+		time time.Time
+	}
+	overdue []*TaskError // see expired; by attempt
 
 	log      log
 	index    map[TaskID]Slot // nil until Resume needs it
@@ -54,6 +58,7 @@ func (c *core) init(o Options, base time.Time, s Store) {
 	c.ready, c.leased, c.dead = emptyList, emptyList, emptyList
 	c.slots.init(o.slots())
 	c.free = emptyList
+	c.lately.time = base
 	c.in.init()
 	c.log.init(o.LogEntries, o.LogBytes)
 }
@@ -65,6 +70,16 @@ func (c *core) clock(now Instant) Instant {
 }
 
 func (c *core) time(i Instant) time.Time { return c.base.Add(i.duration()) }
+
+// enqueuedAt is time of when a task was enqueued: often the same as that of the
+// one before.
+func (c *core) enqueuedAt(s *slot) time.Time {
+	if s.enqueued != c.lately.at {
+		c.lately.at, c.lately.time = s.enqueued, c.time(s.enqueued)
+	}
+
+	return c.lately.time
+}
 
 // wall is the instant of a time that came from elsewhere. It leaves monotonic
 // readings out, since the clocks of two queues do not tick together by them.
@@ -93,10 +108,10 @@ func (c *core) discard(i Slot) {
 	c.free.n++
 }
 
-// leave counts a live task out that was leased.
-func (c *core) leave() {
-	c.cross.gone.Add(1)
-	c.depth(0, -1)
+// leave counts live tasks out that were leased.
+func (c *core) leave(n int) {
+	c.cross.gone.Add(int64(n))
+	c.depth(0, -n)
 }
 
 // wait puts a live task in line: delayed until due, or ready now.
@@ -145,7 +160,7 @@ func (c *core) ripe(now Instant) *heap {
 	return h
 }
 
-// next takes the task that is next out of its line.
+// next takes the task that is next out of its line; noSlot if none is ready.
 func (c *core) next(now Instant) Slot {
 	if i := c.ready.head; i >= 0 && len(c.first) == 0 && len(c.due) == 0 && len(c.delayed) == 0 {
 		c.unlink(&c.ready, i)
@@ -186,13 +201,13 @@ func (c *core) ripen(now Instant, limit int) (n int) {
 // grant leases the task that is next; noSlot if none is ready.
 func (c *core) grant(now Instant, owner string) (Slot, error) {
 	now = c.clock(now)
-	if !c.grantable(now) {
-		return noSlot, ErrEmpty
-	}
-	if c.epoch&grantMask == grantMask {
+	if c.epoch&grantMask == grantMask && c.grantable(now) {
 		return noSlot, ErrExhausted
 	}
 	i := c.next(now)
+	if i < 0 {
+		return noSlot, ErrEmpty
+	}
 	s := c.at(i)
 	c.epoch++
 	s.epoch, s.granter = c.epoch, c.opt.Incarnation
@@ -221,6 +236,7 @@ func (c *core) holder(i Slot, t *Token, now Instant) *slot {
 	return s
 }
 
+// complete ends a task; leave follows.
 func (c *core) complete(i Slot, t *Token, now Instant) error {
 	now = c.clock(now)
 	s := c.holder(i, t, now)
@@ -228,7 +244,6 @@ func (c *core) complete(i Slot, t *Token, now Instant) error {
 		return ErrLeaseLost
 	}
 	c.unlink(&c.leased, i)
-	c.leave()
 	c.count.Completed++
 	c.record(Completed, 0, i, now, false)
 	c.gone(i)
@@ -334,7 +349,7 @@ func (c *core) retry(kind Kind, flags Flags, i Slot, now Instant) {
 func (c *core) die(kind Kind, flags Flags, i Slot, now Instant) {
 	flags |= DeadLetter
 	c.record(kind, flags, i, now, true)
-	c.leave()
+	c.leave(1)
 	c.count.DeadLettered++
 	c.bury(i)
 	c.record(DeadLettered, flags, i, now, c.dead.n > c.opt.Dead)

@@ -210,6 +210,7 @@ func TestInvariant02LogIsInRealTime(t *testing.T) {
 		"take":            func(s *setting) error { _, err := s.queue.lease(ctx); return err },
 		"try to take":     func(s *setting) error { _, err := s.tryLease(); return err },
 		"complete":        func(s *setting) error { return s.lease.complete() },
+		"complete all":    func(s *setting) error { _, err := completeAll(s.lease); return err },
 		"fail":            func(s *setting) error { return s.lease.fail() },
 		"release":         func(s *setting) error { return s.lease.release() },
 		"dead-letter":     func(s *setting) error { return s.lease.bury() },

@@ -128,6 +128,7 @@ var steps = []struct {
 	{4, "takeBatch", (*player).takeBatch},
 	{22, "settle", (*player).settle},
 	{6, "settleTake", (*player).settleTake},
+	{4, "completeAll", (*player).completeAll},
 	{6, "stale", (*player).stale},
 	{6, "resume", (*player).resume},
 	{22, "sleep", (*player).sleep},
@@ -376,6 +377,27 @@ func (p *player) settleTake(a, b int) error {
 	}
 
 	return p.granted(l, err, "run", true)
+}
+
+// completeAll completes some leases, lost ones and the same one twice among them.
+func (p *player) completeAll(a, b int) error {
+	var leases []lease
+	done, lost := 0, error(nil)
+	for i := range a % 5 {
+		l := p.pick(b + i*a/5)
+		leases = append(leases, l)
+		if p.m.settle(p.now(), l.Token, tq.Complete, "") == nil {
+			done++
+		} else {
+			lost = tq.ErrLeaseLost
+		}
+	}
+	n, err := completeAll(leases...)
+	if n != done {
+		return fmt.Errorf("completed %d, want %d", n, done)
+	}
+
+	return agree(err, lost)
 }
 
 // stale presents a token that never was: one that differs in one field.

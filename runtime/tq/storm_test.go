@@ -228,12 +228,14 @@ func (s *storm) handle(r *rand.Rand, l lease) lease {
 		s.settle(tq.Release, l.Token, l.release)
 	case 4:
 		s.settle(tq.MoveToDead, l.Token, l.bury)
-	case 5, 6:
+	case 5:
 		var racers sync.WaitGroup
 		for range 2 {
 			racers.Go(func() { s.settle(tq.Complete, l.Token, l.complete) })
 		}
 		racers.Wait()
+	case 6:
+		s.settle(tq.Complete, l.Token, func() error { _, err := completeAll(l); return err })
 	case 7, 8:
 		return l
 	default:
