@@ -31,6 +31,7 @@ const (
 	xtools   = "golang.org/x/tools"
 	gocmp    = "github.com/google/go-cmp"
 	xtime    = "golang.org/x/time"
+	otel     = "go.opentelemetry.io/otel"
 )
 
 // runtimes is what generated code may import.
@@ -63,6 +64,10 @@ var house = []room{
 	{path: "runtime/replication", own: []string{"runtime/jsonwire", "runtime/tq", "runtime/effect"}},
 	{path: "runtime/backpressure", own: []string{"runtime/tq"}, other: []string{xtime}},
 	{path: "runtime/backpressurehttp", own: []string{"runtime/backpressure"}},
+	{
+		path: "runtime/telemetry", own: []string{"runtime/tq", "runtime/backpressure"},
+		other: []string{otel, otel + "/metric"},
+	},
 	{path: "runtime/tqtest", own: runtimes, other: []string{gocmp}},
 
 	{path: "examples/...", own: append([]string{"examples/..."}, runtimes...)},
@@ -86,6 +91,7 @@ var confined = []struct {
 	{"go/types", []string{"generator/load", "generator/plan", "generator/verify"}},
 	{xtools + "/go/packages", []string{"generator/load"}},
 	{jennifer + "/...", []string{"templates"}},
+	{otel + "/...", []string{"runtime/telemetry"}},
 }
 
 // unreachable says what must not be among everything a room leads to.

@@ -198,6 +198,8 @@ func (e *Engine) apply(i Slot, t *Token, v Verb, cause *TaskError, now Instant) 
 }
 
 func (e *Engine) refuse(op string, t Token, err error) error {
+	e.refused.stale(op)
+
 	return &LeaseError{Op: op, Queue: e.core.opt.Name, Token: t, Err: err}
 }
 

@@ -92,7 +92,7 @@ func (c *core) drain(now Instant) (SnapshotHeader, []TaskRef) {
 	now = c.clock(now)
 	waiting, leased := c.waiting(), c.leased.n
 	for i := c.leased.head; i >= 0; i = c.leased.head {
-		c.unlink(&c.leased, i)
+		c.unlease(i, now)
 		c.at(i).attempt--
 		c.waitFirst(i, now)
 	}
