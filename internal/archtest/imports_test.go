@@ -68,6 +68,8 @@ var house = []room{
 		path: "runtime/telemetry", own: []string{"runtime/tq", "runtime/backpressure"},
 		other: []string{otel, otel + "/metric"},
 	},
+	{path: "runtime/diagnostics", own: []string{"runtime/tq", "runtime/backpressure"}},
+	{path: "runtime/diagnostics/client"},
 	{path: "runtime/tqtest", own: runtimes, other: []string{gocmp}},
 
 	{path: "examples/...", own: append([]string{"examples/..."}, runtimes...)},

@@ -138,7 +138,7 @@ func histograms[N int64 | float64](from []metricdata.HistogramDataPoint[N]) (poi
 func text(s attribute.Set) map[string]string {
 	m := map[string]string{}
 	for _, kv := range s.ToSlice() {
-		m[string(kv.Key)] = kv.Value.Emit()
+		m[string(kv.Key)] = kv.Value.String()
 	}
 
 	return m
