@@ -98,7 +98,7 @@ bench: ## measure tqgen beside its peers and write the tables of bench/README.md
 	cd bench && $(GO) run ./cmd/bench -readme README.md
 
 .PHONY: bench-ratios
-bench-ratios: ## a line for each speed goal, ok or MISS (five minutes)
+bench-ratios: ## a line for each speed goal, ok or MISS, and where a MISS is explained (five minutes)
 	@cd bench && $(GO) run ./cmd/bench -ratios
 
 .PHONY: mutate

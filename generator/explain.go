@@ -24,6 +24,9 @@ func Explain(ctx context.Context, c Config, name string) (string, error) {
 		c.Patterns = []string{pkg}
 	}
 	r := &run{Config: c}
+	if err := r.list(ctx); err != nil {
+		return "", err
+	}
 	if err := r.load(ctx); err != nil {
 		return "", err
 	}
@@ -35,7 +38,7 @@ func Explain(ctx context.Context, c Config, name string) (string, error) {
 		return "", err
 	}
 	e := explainer{
-		run: r, queue: q, target: r.target(q), functions: map[string]model.Elem{},
+		run: r, queue: q, codec: r.codec(q), target: r.target(q), functions: map[string]model.Elem{},
 	}
 
 	return e.explain(), nil
@@ -52,11 +55,15 @@ func splitType(name string) (pkg, typ string) {
 	return name[:dot], name[dot+1:]
 }
 
-// choose finds the queue of the type called typ.
+// choose finds the queue of the type called typ, or the codec of one that has
+// no queue.
 func (r *run) choose(typ string) (*model.Queue, error) {
 	var found []*model.Queue
 	var others []string
 	for _, q := range r.result.Queues {
+		if q.CodecOnly && r.queued(q) {
+			continue
+		}
 		if q.Payload.Name == typ {
 			found = append(found, q)
 		}
@@ -74,10 +81,30 @@ func (r *run) choose(typ string) (*model.Queue, error) {
 	}
 }
 
-// explainer prints one queue.
+// queued reports whether the type of a codec has a queue too.
+func (r *run) queued(codec *model.Queue) bool {
+	return slices.ContainsFunc(r.result.Queues, func(q *model.Queue) bool {
+		return !q.CodecOnly && q.Source == codec.Source
+	})
+}
+
+// codec gives the codec that says what the JSON of q's payload looks like: q's
+// own, or that of the payload, which q calls.
+func (r *run) codec(q *model.Queue) *model.Codec {
+	for _, other := range r.result.Queues {
+		if other.CodecOnly && other.Source == q.Source {
+			return &other.Codec
+		}
+	}
+
+	return &q.Codec
+}
+
+// explainer prints one queue, or one codec.
 type explainer struct {
 	*run
 	queue     *model.Queue
+	codec     *model.Codec // of the payload
 	target    *load.Target
 	functions map[string]model.Elem // of the codec, by name
 	shown     []string              // functions whose fields have been listed
@@ -85,14 +112,19 @@ type explainer struct {
 }
 
 func (e *explainer) explain() string {
-	for _, f := range e.queue.Codec.Appenders {
+	for _, f := range e.codec.Appenders {
 		e.functions[f.Name] = f.Elem
 	}
 	e.head()
-	e.policy()
+	if !e.queue.CodecOnly {
+		e.policy()
+	}
 	e.shape()
-	e.timeline()
-	e.events()
+	if !e.queue.CodecOnly {
+		e.effects()
+		e.timeline()
+		e.events()
+	}
 
 	return e.out.String()
 }
@@ -101,7 +133,13 @@ func (e *explainer) explain() string {
 func (e *explainer) head() {
 	q := e.queue
 	fmt.Fprintf(&e.out, "%s\n\tdeclared at %s\n", q.Source, e.prog.Position(e.target.Object.Pos()))
-	fmt.Fprintf(&e.out, "\tqueue %q, package %s in %s\n", q.Name, q.Package.Name, e.name(q.Package.Dir))
+	if !q.CodecOnly {
+		fmt.Fprintf(&e.out, "\tqueue %q, package %s in %s\n", q.Name, q.Package.Name, e.name(q.Package.Dir))
+	}
+	if _, ok := e.target.Directive("codec"); ok {
+		fmt.Fprintf(&e.out, "\tcodec of its own: Append%sJSON, Parse%[1]sJSON, Decode%[1]sJSON in %s\n",
+			q.Payload.Name, e.name(e.target.Package.Dir))
+	}
 	fmt.Fprintf(&e.out, "\timport %q\n", q.Package.Path)
 	if q.Constraint != "" {
 		fmt.Fprintf(&e.out, "\tbuilt where %s\n", q.Constraint)
@@ -113,7 +151,9 @@ func (e *explainer) policy() {
 	given := map[string]token.Pos{}
 	for _, d := range e.target.Directives {
 		for _, a := range d.Args {
-			given[a.Key] = a.KeyPos
+			if d.Name == "queue" {
+				given[a.Key] = a.KeyPos
+			}
 		}
 	}
 	rows := e.table("\npolicy\n")
@@ -164,7 +204,17 @@ func (e *explainer) values() map[string]string {
 		"name":      q.Name,
 		"out":       path.Clean(out),
 		"package":   q.Package.Name,
+		"payload":   payload(p),
 	}
+}
+
+// payload spells which events carry the payload.
+func payload(p model.Policy) string {
+	if p.Sparse {
+		return "enqueued"
+	}
+
+	return "always"
 }
 
 // backoff spells a backoff as the directive does.
@@ -181,7 +231,7 @@ func backoff(b model.Backoff) string {
 
 // shape lists the members of the payload's JSON, and the fields that have none.
 func (e *explainer) shape() {
-	root := e.queue.Codec.Appenders[0]
+	root := e.codec.Appenders[0]
 	fmt.Fprintf(&e.out, "\njson: %s\n", e.form(root.Elem))
 	e.members("", root.Name)
 	e.skipped()
@@ -196,6 +246,20 @@ func (e *explainer) shape() {
 		e.out.WriteString("\nsensitive: absent from logs and errors, not from json\n")
 		fmt.Fprintf(&e.out, "\t%s\n", strings.Join(sensitive, ", "))
 	}
+}
+
+// effects lists the effects of the payload's tasks: methods, result, and the
+// schema id of its records with the JSON that it stands for.
+func (e *explainer) effects() {
+	rows := e.table("\neffects\n")
+	for _, f := range e.queue.Effects {
+		origin := f.Shape
+		if !strings.HasPrefix(f.Schema, "shape-") {
+			origin = "declared, for " + f.Shape
+		}
+		rows.row(f.Name+", "+f.Name+"Event", f.Type, f.Schema, origin)
+	}
+	rows.flush()
 }
 
 // members lists the fields of the struct that a function of the codec writes,
@@ -326,6 +390,9 @@ func (e *explainer) form(elem model.Elem, within ...string) string {
 		form = by(elem, form)
 	case model.TextMarshaler:
 		form = by(elem, form)
+	}
+	if elem.Shared && elem.Func != "" {
+		form += ", by " + elem.Func
 	}
 	if elem.Quoted {
 		form += " within a string"

@@ -11,11 +11,11 @@ import (
 // unread lists the types that have a method to be written and none to be read.
 func (e *explainer) unread() {
 	readers := map[string]bool{}
-	for _, f := range e.queue.Codec.Decoders {
+	for _, f := range e.codec.Decoders {
 		marshalers(&f.Elem, func(name string, _ model.Kind) { readers[name] = true })
 	}
 	missing := map[string]string{}
-	for _, f := range e.queue.Codec.Appenders {
+	for _, f := range e.codec.Appenders {
 		marshalers(&f.Elem, func(name string, kind model.Kind) {
 			switch {
 			case readers[name]:

@@ -16,16 +16,41 @@ func emitCodec(f *file) {
 	emitAppendJSON(f, codec)
 	emitParseJSON(f, codec)
 	emitDecodeJSON(f, codec)
+	emitCodecFuncs(f, codec)
+	emitSize(f, codec)
+}
+
+// emitSharedCodec prints the codec of a struct that payloads share:
+// golden/accept/shared.
+func emitSharedCodec(f *file) {
+	codec := &f.queue.Codec
+	emitAppendJSON(f, codec)
+	emitParseJSON(f, codec)
+	emitDecodeJSON(f, codec)
+	f.declare(`
+$ReadJSON reads the JSON form of $a $PayloadName at i into p and returns where it ends:
+it is what the codecs of types that hold $a $PayloadName call. r keeps the error.`, `
+func $ReadJSON(r *jsonwire.Reader, i int, p *$Payload) int { return $decode(r, i, p) }`)
+	emitCodecFuncs(f, codec)
+	emitWindow(f)
+	emitGuards(f)
+}
+
+// emitCodecFuncs prints the unexported functions.
+func emitCodecFuncs(f *file, codec *model.Codec) {
 	for i := range codec.Appenders {
-		emitAppender(f, &codec.Appenders[i])
+		if fn := &codec.Appenders[i]; !fn.Shared {
+			emitAppender(f, fn)
+		}
 	}
 	for i := range codec.Zeros {
 		emitZero(f, &codec.Zeros[i])
 	}
 	for i := range codec.Decoders {
-		emitDecoder(f, &codec.Decoders[i])
+		if fn := &codec.Decoders[i]; !fn.Shared {
+			emitDecoder(f, fn)
+		}
 	}
-	emitSize(f, codec)
 }
 
 // emitAppendJSON prints AppendJSON: golden/accept/minimal.
@@ -65,12 +90,10 @@ matches them, unknown ones are skipped, and nothing in the result refers to src.
 What is no JSON gives the zero value and a *jsonwire.SyntaxError. A value of the
 wrong type is left out, the rest is read, and the first of them is reported, as
 a *jsonwire.TypeError.`, `
-func $ParseJSON(src []byte) ($Payload, error) {
-	var p $Payload
-	r := jsonwire.NewReader(src)
-	$decode(&r, &p)
-	err := r.Finish()
-	if r.Malformed() {
+func $ParseJSON(src []byte) (p $Payload, err error) {
+	var r jsonwire.Reader
+	r.Init(src)
+	if err = r.Finish($decode(&r, 0, &p)); r.Malformed() {
 		return $zero, err
 	}
 
@@ -89,10 +112,10 @@ func $DecodeJSON(src []byte, p *$Payload) error {
 		return err
 	}
 
-	r := jsonwire.NewReader(src)
-	$decode(&r, p)
+	var r jsonwire.Reader
+	r.Init(src)
 
-	return r.Finish()
+	return r.Finish($decode(&r, 0, p))
 }`)
 }
 

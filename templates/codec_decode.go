@@ -16,30 +16,32 @@ func emitDecoder(f *file, fn *model.Func) {
 		emitTable(f, fn)
 	}
 
-	f.Line()
-	f.comment(fn.Name + " reads into *p.")
-	f.Func().Id(fn.Name).
-		Params(jen.Id("r").Op("*").Id("jsonwire.Reader"), jen.Id("p").Op("*").Id(e.Type)).
-		BlockFunc(func(g *jen.Group) { decodeBody(g, fn) })
+	emitDecodeFunc(f, fn.Name, " reads the value at i into *p and returns where it ends.", e, func(g *jen.Group) {
+		decodeBody(g, fn)
+	})
 	for i, name := range fn.Parts {
-		emitDecoderPart(f, name, fn, i*model.PartSize)
+		from := i * model.PartSize
+		doc := " is the part of " + fn.Name + " for the members from number " + strconv.Itoa(from) + " on."
+		emitDecodeFunc(f, name, doc, e, func(g *jen.Group) {
+			decodeMembers(g, part(fn, i), from)
+			g.Line()
+			g.Return(jen.Id("i"))
+		})
 	}
 }
 
-// emitDecoderPart prints the function for the members from one on of a struct
-// that has many: golden/accept/wide.
-func emitDecoderPart(f *file, name string, fn *model.Func, from int) {
-	fields := fn.Elem.Struct.Fields[from:]
-	fields = fields[:min(len(fields), model.PartSize)]
+// emitDecodeFunc prints a function that has the parameters of one for e.
+func emitDecodeFunc(f *file, name, doc string, e *model.Elem, body func(*jen.Group)) {
 	f.Line()
-	f.comment(name + " reads the member that o is at, one of those from number " + strconv.Itoa(from) + " on.")
+	f.comment(name + doc)
 	f.Func().Id(name).
 		Params(
 			jen.Id("r").Op("*").Id("jsonwire.Reader"),
-			jen.Id("o").Op("*").Id("jsonwire.Object"),
-			jen.Id("p").Op("*").Id(fn.Elem.Type),
+			jen.Id("i").Int(),
+			jen.Id("p").Op("*").Id(e.Type),
 		).
-		BlockFunc(func(g *jen.Group) { decodeMembers(g, fields, from) })
+		Int().
+		BlockFunc(body)
 }
 
 // emitTable prints the members a struct has, in the order they are written.
@@ -49,10 +51,10 @@ func emitTable(f *file, fn *model.Func) {
 	f.Line()
 	f.comment(fn.Table + " are the members " + fn.Name + " reads, in the order in which they are written.")
 	f.Var().Id(fn.Table).Op("=").Id("jsonwire.Fields").Values(jen.DictFunc(func(d jen.Dict) {
-		d[jen.Id("Keys")] = names(fields, func(m *model.Field) string {
+		d[jen.Id("Names")] = names(fields, func(m *model.Field) string {
 			promoted = promoted || m.Path != m.Name
 
-			return `"` + m.Name + `":`
+			return m.Name
 		})
 		if promoted {
 			d[jen.Id("Paths")] = names(fields, func(m *model.Field) string { return m.Path })
@@ -92,47 +94,41 @@ func decodeBody(g *jen.Group, fn *model.Func) {
 	case model.Map:
 		decodeMap(g, e)
 	default:
-		decodeElem(g, e, at("p").below(), "return")
+		decodeElem(g, e, at("p").below(), value{from: "i", to: "i"})
+		g.Line()
+		g.Return(jen.Id("i"))
 	}
 }
 
 func decodeStruct(g *jen.Group, fn *model.Func) {
-	// As a variable of the for statement o would be copied every turn, since
-	// its methods take its address.
-	g.Id("o := r.Object(&" + fn.Table + ")")
-	g.For(jen.Id("o.Next()")).BlockFunc(func(g *jen.Group) {
-		if len(fn.Parts) == 0 {
-			decodeMembers(g, fn.Elem.Struct.Fields, 0)
-			return
-		}
-
-		g.Switch().BlockFunc(func(g *jen.Group) {
-			for i, part := range fn.Parts {
-				if i == len(fn.Parts)-1 {
-					g.Default()
-				} else {
-					g.Case(jen.Id("o.Field").Op("<").Lit((i + 1) * model.PartSize))
-				}
-				g.Id(part + "(r, &o, p)")
+	g.Id("start, more := r.Open(i)")
+	g.For(jen.Id("i = start"), jen.Id("more"), jen.Id("i, more = r.Rest(i, start, &"+fn.Table+")")).
+		BlockFunc(func(g *jen.Group) {
+			for _, part := range fn.Parts {
+				g.Id("i = " + part + "(r, i, p)")
+			}
+			if len(fn.Parts) == 0 {
+				decodeMembers(g, fn.Elem.Struct.Fields, 0)
 			}
 		})
-	})
+	g.Line()
+	g.Return(jen.Id("i"))
 }
 
-// decodeMembers prints the choice between members, of which the first is
-// number from of its struct.
+// decodeMembers prints the reading of members, of which the first is number
+// from of its struct.
 func decodeMembers(g *jen.Group, fields []model.Field, from int) {
-	if len(fields) == 0 {
-		return
-	}
-
-	g.Switch(jen.Id("o.Field")).BlockFunc(func(g *jen.Group) {
-		for i := range fields {
-			f := &fields[i]
-			g.Case(jen.Id(strconv.Itoa(from + i))).Id("// " + f.Name) // Comment takes "/*" for its own
-			decodeField(g, f)
+	for i := range fields {
+		f := &fields[i]
+		find := "r.Then"
+		if from+i == 0 {
+			find = "r.First"
 		}
-	})
+		g.If(
+			jen.Id("v").Op(":=").Id(find).Call(jen.Id("i"), jen.Id(literal(f.Name))),
+			jen.Id("v").Op(">").Lit(0),
+		).BlockFunc(func(g *jen.Group) { decodeField(g, f) })
+	}
 }
 
 // decodeField prints the reading of one member.
@@ -140,9 +136,9 @@ func decodeField(g *jen.Group, f *model.Field) {
 	for _, p := range f.Pointers {
 		allocate(g, "p."+p.Selector, p.Type)
 	}
-	decodeElem(g, &f.Elem, at("p."+f.Selector), "break")
+	decodeElem(g, &f.Elem, at("p."+f.Selector), value{from: "v", to: "i"})
 	if f.Hidden {
-		g.Id("o.Sensitive()")
+		g.Id("r.Sensitive(v)")
 	}
 }
 
@@ -151,83 +147,103 @@ func allocate(g *jen.Group, pointer, typ string) {
 	g.If(jen.Id(pointer).Op("==").Nil()).Block(jen.Id(pointer).Op("=").New(jen.Id(typ)))
 }
 
-// decodeElem prints the reading of one value. Leave is the statement that ends
-// the reading of a null: break in a switch, continue in a loop.
-func decodeElem(g *jen.Group, e *model.Elem, x place, leave string) {
+// value is where a value of the document starts, and what is set to where it
+// ends.
+type value struct{ from, to string }
+
+// of is the value of a member or an element of a cursor: a.Pos.
+func of(cursor string) value { return value{from: cursor + ".Pos", to: cursor + ".Pos"} }
+
+// read is the call of a function of the reader's for the value.
+func (v value) read(function string, args ...string) *jen.Statement {
+	return jen.Id(function + "(" + strings.Join(append([]string{v.from}, args...), ", ") + ")")
+}
+
+// decodeElem prints the reading of one value.
+func decodeElem(g *jen.Group, e *model.Elem, x place, v value) {
 	switch {
 	case e.Func != "":
-		g.Id(e.Func).Call(jen.Id("r"), jen.Id(x.address))
+		g.Id(v.to).Op("=").Id(e.Func).Call(jen.Id("r"), jen.Id(v.from), jen.Id(x.address))
 	case e.Kind == model.Pointer:
-		decodePointer(g, e, x, leave)
+		decodePointer(g, e, x, v)
 	case e.Kind == model.JSONMarshaler:
-		function := "r.Raw()"
+		function := "r.Raw"
 		if e.Quoted {
-			function = "r.QuotedRaw()"
+			function = "r.QuotedRaw"
 		}
-		decodeMethod(g, "raw", function, x.methods+".UnmarshalJSON(raw)")
+		decodeMethod(g, "raw", function, x.methods+".UnmarshalJSON(raw)", v)
 	case e.Kind == model.TextMarshaler:
-		decodeText(g, e, x)
+		decodeText(g, e, x, v)
 	case e.Quoted:
-		decodeQuoted(g, e, x)
+		decodeQuoted(g, e, x, v)
 	default:
-		decodeScalar(g, e, x)
+		decodeScalar(g, e, x, v)
 	}
 }
 
 // decodePointer prints the reading of a pointer: null makes it nil, anything
 // else is read into what it points to, new if it was nil.
-func decodePointer(g *jen.Group, e *model.Elem, x place, leave string) {
-	null, missing := "r.Null()", jen.Id(x.value).Op("==").Nil()
+func decodePointer(g *jen.Group, e *model.Elem, x place, v value) {
+	null, missing := "r.Null", jen.Id(x.value).Op("==").Nil()
 	if e.Elem.Quoted {
-		null, missing = "r.NullQuoted()", missing.Op("&&").Id("r.Quoted()")
+		null, missing = "r.NullQuoted", missing.Op("&&").Id("r.Quoted("+v.from+")")
 	}
 
-	g.If(jen.Id(null)).Block(jen.Id(x.value).Op("=").Nil(), jen.Id(leave))
-	g.If(missing).Block(jen.Id(x.value).Op("=").New(jen.Id(e.Elem.Type)))
-	if e.Elem.Quoted && e.Elem.Kind == model.JSONMarshaler {
-		decodeMethod(g, "raw", "r.QuotedPointerRaw()", x.below().methods+".UnmarshalJSON(raw)")
-		return
-	}
-	decodeElem(g, e.Elem, x.below(), leave)
+	g.If(jen.Id("end, null").Op(":=").Add(v.read(null)), jen.Id("null")).
+		Block(jen.Id(v.to + ", " + x.value).Op("=").Id("end, nil")).
+		Else().
+		BlockFunc(func(g *jen.Group) {
+			g.If(missing).Block(jen.Id(x.value).Op("=").New(jen.Id(e.Elem.Type)))
+			if e.Elem.Quoted && e.Elem.Kind == model.JSONMarshaler {
+				decodeMethod(g, "raw", "r.QuotedPointerRaw", x.below().methods+".UnmarshalJSON(raw)", v)
+			} else {
+				decodeElem(g, e.Elem, x.below(), v)
+			}
+		})
 }
 
 // decodeFresh is decodeElem for a variable that has its zero value.
-func decodeFresh(g *jen.Group, e *model.Elem, x place) {
+func decodeFresh(g *jen.Group, e *model.Elem, x place, v value) {
 	if e.Kind != model.Pointer || e.Func != "" {
-		decodeElem(g, e, x, "")
+		decodeElem(g, e, x, v)
 		return
 	}
 
-	g.If(jen.Op("!").Id("r.Null()")).BlockFunc(func(g *jen.Group) {
-		g.Id(x.value).Op("=").New(jen.Id(e.Elem.Type))
-		decodeFresh(g, e.Elem, x.below())
-	})
+	g.If(jen.Id("end, null").Op(":=").Add(v.read("r.Null")), jen.Id("null")).
+		Block(jen.Id(v.to).Op("=").Id("end")).
+		Else().
+		BlockFunc(func(g *jen.Group) {
+			g.Id(x.value).Op("=").New(jen.Id(e.Elem.Type))
+			decodeFresh(g, e.Elem, x.below(), v)
+		})
 }
 
 // decodeMethod prints a method's call with what the reader gives for it.
-func decodeMethod(g *jen.Group, name, read, call string) {
-	g.If(jen.Id(name).Op(":=").Id(read), jen.Id(name).Op("!=").Nil()).Block(jen.Id("r.Check").Call(jen.Id(call)))
+func decodeMethod(g *jen.Group, name, read, call string, v value) {
+	g.Id(name + ", end").Op(":=").Add(v.read(read))
+	g.If(jen.Id(name).Op("!=").Nil()).Block(jen.Id("r.Check").Call(jen.Id("end"), jen.Id(call)))
+	g.Id(v.to).Op("=").Id("end")
 }
 
-func decodeText(g *jen.Group, e *model.Elem, x place) {
-	if e.Quoted {
-		decodeMethod(g, "text", "r.QuotedText()", x.methods+".UnmarshalText(text)")
-		return
+func decodeText(g *jen.Group, e *model.Elem, x place, v value) {
+	call := x.methods + ".UnmarshalText(text)"
+	switch {
+	case e.Quoted:
+		decodeMethod(g, "text", "r.QuotedText", call, v)
+	case e.Nilable:
+		g.If(jen.Id("end, null").Op(":=").Add(v.read("r.Null")), jen.Id("null")).
+			Block(jen.Id(v.to + ", " + x.value).Op("=").Id("end, nil")).
+			Else().
+			BlockFunc(func(g *jen.Group) { decodeMethod(g, "text", "r.Text", call, v) })
+	default:
+		decodeMethod(g, "text", "r.Text", call, v)
 	}
-	if !e.Nilable {
-		decodeMethod(g, "text", "r.Text()", x.methods+".UnmarshalText(text)")
-		return
-	}
-
-	g.If(jen.Id("r.Null()")).Block(jen.Id(x.value).Op("=").Nil()).
-		Else().If(jen.Id("text := r.Text()"), jen.Id("text != nil")).
-		Block(jen.Id("r.Check").Call(jen.Id(x.methods + ".UnmarshalText(text)")))
 }
 
 // decodeScalar prints the call of the reader's method for a value.
-func decodeScalar(g *jen.Group, e *model.Elem, x place) {
+func decodeScalar(g *jen.Group, e *model.Elem, x place, v value) {
 	method, target := readers(e)
-	g.Id("r." + method).Call(jen.Id(pointerTo(e, target, x)))
+	g.Id(v.to).Op("=").Add(v.read("r."+method, pointerTo(e, target, x)))
 }
 
 // readers gives the reader's method for e and the type whose pointer it takes.
@@ -260,28 +276,28 @@ func pointerTo(e *model.Elem, target string, x place) string {
 }
 
 // decodeQuoted prints the reading of a ",string" member.
-func decodeQuoted(g *jen.Group, e *model.Elem, x place) {
-	method, from := quotedReader(e)
-	g.If(jen.Id("v, ok := "+method), jen.Id("ok")).Block(
-		jen.Id(x.value).Op("=").Id(converted(from, e.Type, "v")),
-	)
+func decodeQuoted(g *jen.Group, e *model.Elem, x place, v value) {
+	read, from := quotedReader(e, v)
+	g.Id("quoted, end, ok").Op(":=").Add(read)
+	g.If(jen.Id("ok")).Block(jen.Id(x.value).Op("=").Id(converted(from, e.Type, "quoted")))
+	g.Id(v.to).Op("=").Id("end")
 }
 
 // quotedReader gives the call that reads e from within a string, and its type.
-func quotedReader(e *model.Elem) (call, result string) {
+func quotedReader(e *model.Elem, v value) (call *jen.Statement, result string) {
 	switch e.Kind {
 	case model.Bool:
-		return "r.QuotedBool()", "bool"
+		return v.read("r.QuotedBool"), "bool"
 	case model.Int:
-		return "r.QuotedInt(" + bits(e.Basic, "int") + ")", "int64"
+		return v.read("r.QuotedInt", bits(e.Basic, "int")), "int64"
 	case model.Uint:
-		return "r.QuotedUint(" + bits(e.Basic, "uint") + ")", "uint64"
+		return v.read("r.QuotedUint", bits(e.Basic, "uint")), "uint64"
 	case model.Float:
-		return "r.QuotedFloat(" + bits(e.Basic, "float") + ")", "float64"
+		return v.read("r.QuotedFloat", bits(e.Basic, "float")), "float64"
 	case model.Number:
-		return "r.QuotedNumber()", "string"
+		return v.read("r.QuotedNumber"), "string"
 	default:
-		return "r.QuotedString()", "string"
+		return v.read("r.QuotedString"), "string"
 	}
 }
 
@@ -295,7 +311,8 @@ func bits(basic, kind string) string {
 }
 
 func nullCheck(g *jen.Group) {
-	g.If(jen.Id("r.Null()")).BlockFunc(func(g *jen.Group) { statements(g, "*p = nil", "", "return") })
+	g.If(jen.Id("end, null := r.Null(i)"), jen.Id("null")).
+		BlockFunc(func(g *jen.Group) { statements(g, "*p = nil", "", "return end") })
 	g.Line()
 }
 
@@ -304,48 +321,51 @@ func decodeSlice(g *jen.Group, e *model.Elem) {
 	if e.ByteType != "" {
 		decodeBase64(g, e)
 	}
-	statements(g, "v := *p", "a := r.Array()")
+	statements(g, "v := *p", "a := r.Array(i)")
 	g.For(jen.Id("a.Next()")).BlockFunc(func(g *jen.Group) {
 		g.Id("if a.Index == cap(v) {\nv = slices.Grow(v, a.Room())\n}")
 		g.Id("v = v[:max(len(v), a.Index+1)]")
-		decodeElem(g, e.Elem, at("v[a.Index]"), "continue")
+		decodeElem(g, e.Elem, at("v[a.Index]"), of("a"))
 	})
 	g.If(jen.Id("a.Empty()")).Block(jen.Id("v").Op("=").Id(e.Type).Values())
-	g.Id("*p = v[:a.Cut(len(v))]")
+	statements(g, "*p = v[:a.Cut(len(v))]", "", "return a.Pos")
 }
 
 // decodeBase64 prints the reading of a string into a slice whose elements are
 // bytes by another name: golden/accept/named.
 func decodeBase64(g *jen.Group, e *model.Elem) {
-	g.If(jen.Id("r.IsString()")).BlockFunc(func(g *jen.Group) {
-		g.If(jen.Id("raw, ok := r.Base64()"), jen.Id("ok")).Block(
+	g.If(jen.Id("r.IsString(i)")).BlockFunc(func(g *jen.Group) {
+		g.Id("raw, end := r.Base64(i)")
+		g.If(jen.Id("raw != nil")).Block(
 			jen.Id("*p").Op("=").Make(jen.Id(e.Type), jen.Id("len(raw)")),
 			jen.Id("for i, b := range raw {\n(*p)[i] = "+e.ByteType+"(b)\n}"),
 		)
 		g.Line()
-		g.Return()
+		g.Return(jen.Id("end"))
 	})
 	g.Line()
 }
 
 func decodeArray(g *jen.Group, e *model.Elem) {
-	g.Id("a := r.Array()")
+	g.Id("a := r.Array(i)")
 	g.For(jen.Id("a.Next()")).BlockFunc(func(g *jen.Group) {
-		g.Id("if a.Index >= len(p) {\nr.Skip()\ncontinue\n}")
-		decodeElem(g, e.Elem, at("p[a.Index]"), "continue")
+		g.Id("if a.Index >= len(p) {\na.Pos = r.Skip(a.Pos)\ncontinue\n}")
+		decodeElem(g, e.Elem, at("p[a.Index]"), of("a"))
 	})
-	g.Id("clear(p[a.Cut(len(p)):])")
+	statements(g, "clear(p[a.Cut(len(p)):])", "", "return a.Pos")
 }
 
 func decodeMap(g *jen.Group, e *model.Elem) {
 	nullCheck(g)
-	g.Id("m := r.Map()")
+	g.Id("m := r.Map(i)")
 	g.If(jen.Id("m.Opened() && *p == nil")).Block(jen.Id("*p").Op("=").Make(jen.Id(e.Type)))
 	g.For(jen.Id("m.Next()")).BlockFunc(func(g *jen.Group) {
 		g.Var().Id("value").Id(e.Elem.Type)
-		decodeFresh(g, e.Elem, at("value"))
+		decodeFresh(g, e.Elem, at("value"), of("m"))
 		decodeKey(g, e.Key)
 	})
+	g.Line()
+	g.Return(jen.Id("m.Pos"))
 }
 
 // decodeKey prints that the value just read gets its key.
@@ -373,7 +393,7 @@ func decodeKeyMethod(g *jen.Group, key *model.Key, name, read, call string) {
 	g.If(jen.Id(name).Op(":=").Id(read), jen.Id(name).Op("!=").Nil()).Block(
 		jen.Var().Id("key").Id(key.Type),
 		jen.If(jen.Err().Op(":=").Id(call), jen.Err().Op("!=").Nil()).
-			Block(jen.Id("r.Check(err)")).
+			Block(jen.Id("r.Check(m.Pos, err)")).
 			Else().
 			Block(jen.Id("(*p)[key] = value")),
 	)

@@ -11,18 +11,31 @@ func emitEvent(f *file) {
 
 // emitEventType prints events and their wire form: golden/accept/minimal.
 func emitEventType(f *file) {
+	sparse := f.queue.Policy.Sparse
+	payload := `
+	// Payload is the task's, shared with the queue: nobody writes to it.`
+	without := ""
+	if sparse {
+		payload = `
+	// Payload is the task's on Enqueued and Restored, and zero on the events
+	// that follow. It is shared with the queue: nobody writes to it.`
+		without = `
+	if !replication.HasPayload(e.Kind) {
+		return replication.AppendEvent(dst, &e.Header, nil)
+	}
+`
+	}
 	f.declare(`
 $Event is one state change of one task. The header is the part no payload
 affects; it says which task, what happened and when.`, `
 type $Event struct {
 	replication.Header
-
-	// Payload is the task's, shared with the queue: nobody writes to it.
+`+payload+`
 	Payload $Payload
 }`)
 	f.declare(`
 AppendJSON appends the event's wire form to dst.`, `
-func (e *$Event) AppendJSON(dst []byte) ([]byte, error) {
+func (e *$Event) AppendJSON(dst []byte) ([]byte, error) {`+without+`
 	return replication.AppendEvent(dst, &e.Header, func(dst []byte) ([]byte, error) {
 		return $AppendJSON(dst, &e.Payload)
 	})
@@ -37,7 +50,9 @@ members it does not know are skipped; one that lacks a required member is a
 func (e *$Event) UnmarshalJSON(src []byte) error {
 	e.Payload = $zero
 
-	return replication.DecodeEvent(src, &e.Header, func(r *jsonwire.Reader) { $decode(r, &e.Payload) })
+	return replication.DecodeEvent(src, &e.Header, func(r *jsonwire.Reader, i int) int {
+		return $decode(r, i, &e.Payload)
+	})
 }`)
 	f.declare(`
 LogValue is the event without the sensitive fields of its payload.`, `
@@ -73,12 +88,12 @@ type $Reader struct {
 Next waits for the next event. The error is ctx's, tq.ErrGap, or tq.ErrClosed
 when a closed queue has no more for now: leases that settle afterwards, and
 Drain, still make events, which a further call gives.`, `
-func (r *$Reader) Next(ctx context.Context) ($Event, error) {
+func (r *$Reader) Next(ctx context.Context) (e $Event, err error) {
 	records, err := r.cursor.Next(ctx, 1)
 	if err != nil {
-		return $Event{}, err
+		return e, err
 	}
-	e := r.event(&records[0])
+	r.fill(&e, &records[0])
 	r.cursor.Unlock(1)
 
 	return e, nil
@@ -96,18 +111,22 @@ func (r *$Reader) Read(ctx context.Context, dst []$Event) (n int, err error) {
 		return 0, err
 	}
 	for i := range records {
-		dst[i] = r.event(&records[i])
+		r.fill(&dst[i], &records[i])
 	}
 	r.cursor.Unlock(len(records))
 
 	return len(records), nil
 }`)
-	f.declare("", `
-func (r *$Reader) event(record *tq.Record) $Event {
-	return $Event{
-		Header:  replication.HeaderOf(*record, r.name, r.incarnation),
-		Payload: *r.queue.at(record.Slot),
-	}
+	emitReaderEvent(f)
+	f.declare(`
+Snapshot gives the queue's state, and the reader goes on with the event after
+it, wherever it was before: the way on after tq.ErrGap.`, `
+func (r *$Reader) Snapshot() $Snapshot {
+	header, refs := r.cursor.Snapshot()
+	s := $Snapshot{SnapshotHeader: header, Tasks: r.queue.tasks(refs)}
+	r.queue.engine.Unlock()
+
+	return s
 }`)
 	f.declare(`
 Lag is how many events the reader is behind.`, `
@@ -118,11 +137,35 @@ queue keeps no events.`, `
 func (r *$Reader) Close() error { return r.cursor.Close() }`)
 }
 
+// emitReaderEvent prints how a record becomes an event: golden/accept/minimal,
+// and golden/accept/sparse where later events have no payload.
+func emitReaderEvent(f *file) {
+	if f.queue.Policy.Sparse {
+		f.declare("", `
+func (r *$Reader) fill(e *$Event, record *tq.Record) {
+	replication.FillHeader(&e.Header, record, r.name, r.incarnation)
+	e.Payload = $Payload{}
+	if replication.HasPayload(e.Kind) {
+		e.Payload = *r.queue.at(record.Slot)
+	}
+}`)
+
+		return
+	}
+
+	f.declare("", `
+func (r *$Reader) fill(e *$Event, record *tq.Record) {
+	replication.FillHeader(&e.Header, record, r.name, r.incarnation)
+	e.Payload = *r.queue.at(record.Slot)
+}`)
+}
+
 // emitWatch prints how readers attach: golden/accept/minimal.
 func emitWatch(f *file) {
 	f.declare(`
-Watch gives the events behind the one numbered after. The error is tq.ErrGap if
-they are not held: events are kept only while somebody reads.`, `
+Watch gives the events behind the one numbered after, or with tq.Latest those to
+come. The error is tq.ErrGap if they are not held: events are kept only while
+somebody reads.`, `
 func (q *$Local) Watch(after tq.Sequence) (*$Reader, error) {
 	cursor, err := q.engine.Watch(after)
 	if err != nil {
@@ -176,13 +219,14 @@ UnmarshalJSON reads the task's wire form. One that lacks a required member is a
 func (t *$Task) UnmarshalJSON(src []byte) error {
 	t.Payload = $zero
 	r := jsonwire.NewReader(src)
-	t.readJSON(&r)
 
-	return r.Finish()
+	return r.Finish(t.readJSON(&r, 0))
 }`)
 	f.declare("", `
-func (t *$Task) readJSON(r *jsonwire.Reader) {
-	tq.DecodeTask(r, &t.TaskState, func(r *jsonwire.Reader) { $decode(r, &t.Payload) })
+func (t *$Task) readJSON(r *jsonwire.Reader, i int) int {
+	return tq.DecodeTask(r, i, &t.TaskState, func(r *jsonwire.Reader, i int) int {
+		return $decode(r, i, &t.Payload)
+	})
 }`)
 	f.declare(`
 LogValue is the task without the sensitive fields of its payload.`, `
@@ -234,9 +278,10 @@ UnmarshalJSON reads the snapshot's wire form. A version it does not know is a
 func (s *$Snapshot) UnmarshalJSON(src []byte) error {
 	s.Tasks = nil
 
-	return tq.DecodeSnapshot(src, &s.SnapshotHeader, func(r *jsonwire.Reader) {
+	return tq.DecodeSnapshot(src, &s.SnapshotHeader, func(r *jsonwire.Reader, i int) int {
 		s.Tasks = append(s.Tasks, $Task{})
-		s.Tasks[len(s.Tasks)-1].readJSON(r)
+
+		return s.Tasks[len(s.Tasks)-1].readJSON(r, i)
 	})
 }`)
 	f.declare(`

@@ -28,14 +28,21 @@ var artefacts = []artefact{
 	{"queue", emitQueue},
 	{"lease", emitLease},
 	{"event", emitEvent},
+	{"source", emitSource},
+	{"sink", emitSink},
 	{"codec", emitCodec},
+	{"coordinator", emitCoordinator},
 }
 
 // Render gives the files of one output package, in the order of the table.
 // The same model gives the same bytes.
 func Render(q *model.Queue) ([]File, error) {
-	files := make([]File, 0, len(artefacts))
-	for _, a := range artefacts {
+	list := artefacts
+	if q.CodecOnly {
+		list = []artefact{{"codec", emitSharedCodec}}
+	}
+	files := make([]File, 0, len(list))
+	for _, a := range list {
 		name := q.Package.FilePrefix + a.name + ".tq.go"
 		f := newFile(q)
 		a.emit(f)

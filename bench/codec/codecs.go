@@ -17,14 +17,19 @@ import (
 
 type doc = document.Document
 
+// V2Names are the two ways in which encoding/json/v2 is measured, in a binary that
+// has it: as it comes, but for what the payloads need, and as version 1.
+var V2Names = []string{"json/v2", "json/v2 as v1"}
+
 // easyDoc is v for easyjson: a type of the same memory with other methods.
 func easyDoc(v *doc) *easydocument.Document {
 	return (*easydocument.Document)(unsafe.Pointer(v))
 }
 
-// Codecs are those whose conformance is looked at.
+// Codecs are those whose conformance is looked at. A binary with V2 has two more,
+// those of V2Names.
 func Codecs() []conform.Codec {
-	return []conform.Codec{
+	return append([]conform.Codec{
 		{
 			Name:   "tqgen",
 			Encode: func(v *doc) ([]byte, error) { return documentqueue.AppendJSON(nil, v) },
@@ -62,5 +67,5 @@ func Codecs() []conform.Codec {
 			Encode: func(v *doc) ([]byte, error) { return json.Marshal(v) },
 			Decode: func(src []byte, v *doc) error { return json.Unmarshal(src, v) },
 		},
-	}
+	}, v2Codecs()...)
 }

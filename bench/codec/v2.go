@@ -6,6 +6,7 @@ import (
 	jsonv1 "encoding/json"
 	"encoding/json/v2"
 
+	"github.com/tqgen/tqgen/bench/conform"
 	"github.com/tqgen/tqgen/bench/measure"
 )
 
@@ -16,30 +17,24 @@ const V2 = true
 // version 1. In this binary encoding/json itself runs on it, too.
 func v2[T any](size string, v *T, doc []byte) []measure.Row {
 	var rows []measure.Row
-	for _, c := range []struct {
-		name string
-		o    json.Options
-	}{
-		{"json/v2", json.JoinOptions(json.FormatNilSliceAsNull(true), jsonv1.FormatDurationAsNano(true))},
-		{"json/v2 as v1", jsonv1.DefaultOptionsV1()},
-	} {
+	for i, o := range v2Options() {
 		rows = append(
 			rows,
-			encode(size, c.name, false, func(n int) error {
+			encode(size, V2Names[i], false, func(n int) error {
 				for range n {
-					if _, err := json.Marshal(v, c.o); err != nil {
+					if _, err := json.Marshal(v, o); err != nil {
 						return err
 					}
 				}
 
 				return nil
 			}),
-			decode(size, c.name, false, func(n int) error {
+			decode(size, V2Names[i], false, func(n int) error {
 				p := new(T)
 				for range n {
 					var zero T
 					*p = zero
-					if err := json.Unmarshal(doc, p, c.o); err != nil {
+					if err := json.Unmarshal(doc, p, o); err != nil {
 						return err
 					}
 				}
@@ -50,4 +45,24 @@ func v2[T any](size string, v *T, doc []byte) []measure.Row {
 	}
 
 	return rows
+}
+
+// v2Options are those behind V2Names.
+func v2Options() []json.Options {
+	return []json.Options{
+		json.JoinOptions(json.FormatNilSliceAsNull(true), jsonv1.FormatDurationAsNano(true)), jsonv1.DefaultOptionsV1(),
+	}
+}
+
+func v2Codecs() []conform.Codec {
+	var codecs []conform.Codec
+	for i, o := range v2Options() {
+		codecs = append(codecs, conform.Codec{
+			Name:   V2Names[i],
+			Encode: func(v *doc) ([]byte, error) { return json.Marshal(v, o) },
+			Decode: func(src []byte, v *doc) error { return json.Unmarshal(src, v, o) },
+		})
+	}
+
+	return codecs
 }

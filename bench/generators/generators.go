@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,30 +18,29 @@ import (
 
 const packages, structs = 10, 2
 
-// Generators are built and ready to be run.
+// Generators are the programs, once they are built.
 type Generators struct {
 	dir  string // holds bin and the modules
 	root string // of tqgen
 	env  []string
 }
 
-// New builds the generators below dir, from the module bench in the directory
-// benchDir.
-func New(dir, benchDir string) (*Generators, error) {
+// Build builds the generators below dir, from the module bench in the directory
+// benchDir. Rows can be measured then.
+func (g *Generators) Build(dir, benchDir string) error {
 	root, err := filepath.Abs(filepath.Join(benchDir, ".."))
 	if err != nil {
-		return nil, err
+		return err
 	}
-	g := &Generators{dir: dir, root: root, env: append(os.Environ(), "GOFLAGS=-mod=mod")}
+	*g = Generators{
+		dir: dir, root: root, env: append(os.Environ(), "GOFLAGS=-mod=mod", "TQGENCACHE="+filepath.Join(dir, "records")),
+	}
 	bin := filepath.Join(dir, "bin") + string(filepath.Separator)
 	if err := g.run(filepath.Join(benchDir, "tools"), "go", "build", "-o", bin, "tool"); err != nil {
-		return nil, err
-	}
-	if err := g.run(root, "go", "build", "-o", bin, "./cmd/tqgen"); err != nil {
-		return nil, err
+		return err
 	}
 
-	return g, nil
+	return g.run(root, "go", "build", "-o", bin, "./cmd/tqgen")
 }
 
 // run runs a command, its environment that of the user unless it is in one of
@@ -60,77 +60,118 @@ func (g *Generators) run(dir, name string, args ...string) error {
 	return nil
 }
 
+// kind is one way in which one generator is run.
+type kind struct {
+	name    string
+	ratios  bool
+	module  func(*module)
+	args    []string
+	per     []string // instead of args: with the file of each package behind it, once for each
+	anew    string   // pattern of files to remove before each run
+	settled bool     // nothing is to be generated any more
+	env     string   // another variable, name=value
+}
+
+var kinds = []kind{
+	{name: "go list", ratios: true, module: (*module).queues, settled: true, args: []string{"go", "list", "./..."}},
+	{name: "tqgen unchanged", ratios: true, module: (*module).queues, settled: true, args: []string{"tqgen", "./..."}},
+	{
+		name: "tqgen unrecorded", ratios: true, module: (*module).queues, settled: true, args: []string{"tqgen", "./..."},
+		env: "TQGENCACHE=off",
+	},
+	{name: "tqgen anew", ratios: true, module: (*module).queues, anew: "*/*/*.tq.go", args: []string{"tqgen", "./..."}},
+	{name: "msgp", ratios: true, module: (*module).plain, anew: "*/*_gen.go", per: []string{"msgp", "-tests=false", "-file"}},
+	{name: "goverter", ratios: true, module: (*module).converters, anew: "*/generated/*.go", args: []string{"goverter", "gen", "./..."}},
+	{
+		name: "controller-gen", ratios: true, module: (*module).objects, anew: "*/zz_generated*.go",
+		args: []string{"controller-gen", "object", "paths=./..."},
+	},
+	{name: "stringer", ratios: true, module: (*module).enums, anew: "*/*_string.go", per: []string{"stringer", "-type=A,B"}},
+	{name: "easyjson", module: (*module).plain, anew: "*/*_easyjson.go", per: []string{"easyjson", "-all"}},
+}
+
 // Rows are all rows of generators: generate/<what>/20. Their nanoseconds are
 // those of a whole run.
 func (g *Generators) Rows() []measure.Row {
 	var rows []measure.Row
-	for _, k := range []struct {
-		name   string
-		ratios bool
-		module func(*module)
-		anew   string // pattern of files to remove before each run
-		args   []string
-		per    []string // args come once for each package
-	}{
-		{name: "go list", ratios: true, module: (*module).queues, args: []string{"go", "list", "./..."}},
-		{name: "tqgen unchanged", ratios: true, module: (*module).queues, args: []string{"tqgen", "./..."}},
-		{name: "tqgen anew", ratios: true, module: (*module).queues, anew: "*/*/*.tq.go", args: []string{"tqgen", "./..."}},
-		{name: "msgp", ratios: true, module: (*module).plain, anew: "*/*_gen.go", per: []string{"msgp", "-tests=false", "-file"}},
-		{name: "goverter", ratios: true, module: (*module).converters, anew: "*/generated/*.go", args: []string{"goverter", "gen", "./..."}},
-		{
-			name: "controller-gen", ratios: true, module: (*module).objects, anew: "*/zz_generated*.go",
-			args: []string{"controller-gen", "object", "paths=./..."},
-		},
-		{name: "stringer", ratios: true, module: (*module).enums, anew: "*/*_string.go", per: []string{"stringer", "-type=A,B"}},
-		{name: "easyjson", module: (*module).plain, anew: "*/*_easyjson.go", per: []string{"easyjson", "-all"}},
-	} {
+	for _, k := range kinds {
 		var m *module
 		rows = append(rows, measure.Row{
 			Name: "generate/" + k.name + "/20", Ratios: k.ratios,
 			Measure: func(time.Duration) (s measure.Sample, err error) {
-				once := func() error {
-					if k.per == nil {
-						return g.run(m.dir, g.tool(k.args[0]), k.args[1:]...)
+				if m == nil {
+					if m, err = g.prepare(&k); err != nil {
+						return s, err
 					}
-					for i := range packages {
-						args := append(k.per[1:len(k.per):len(k.per)], filepath.Join(m.dir, pkg(i), pkg(i)+".go"))
-						if err := g.run(filepath.Join(m.dir, pkg(i)), g.tool(k.per[0]), args...); err != nil {
-							return err
-						}
-					}
+				}
 
-					return nil
-				}
-				if m == nil { // the first run fills Go's caches, and is not counted
-					if m, err = g.module(strings.ReplaceAll(k.name, " ", "-"), k.module); err != nil {
-						return s, err
-					}
-					if err := once(); err != nil {
-						return s, err
-					}
-					if k.name == "go list" || k.name == "tqgen unchanged" {
-						if err := g.run(m.dir, g.tool("tqgen"), "./..."); err != nil {
-							return s, err
-						}
-						if err := once(); err != nil {
-							return s, err
-						}
-					}
-				}
-				if k.anew != "" {
-					if err := m.remove(k.anew); err != nil {
-						return s, err
-					}
-				}
-				s, err = measure.Once(1, once)
-				s.Allocs = 0 // those of another process are not ours to count
-
-				return s, err
+				return g.measure(&k, m)
 			},
 		})
 	}
 
 	return rows
+}
+
+// runs is how often a generator is run for one sample.
+const runs = 3
+
+// measure runs a generator a few times and gives the middle one.
+func (g *Generators) measure(k *kind, m *module) (measure.Sample, error) {
+	var all []measure.Sample
+	for range runs {
+		if k.anew != "" {
+			if err := m.remove(k.anew); err != nil {
+				return measure.Sample{}, err
+			}
+		}
+		s, err := measure.Once(1, func() error { return g.once(k, m) })
+		if err != nil {
+			return s, err
+		}
+		s.Allocs = 0 // those of another process are not ours to count
+		all = append(all, s)
+	}
+
+	return measure.Middle(all), nil
+}
+
+// prepare writes a module, and runs the generator there so that Go's caches are
+// full. Where nothing is to be generated any more, a second run has found that.
+func (g *Generators) prepare(k *kind) (*module, error) {
+	m, err := g.module(strings.ReplaceAll(k.name, " ", "-"), k.module)
+	if err != nil {
+		return nil, err
+	}
+	if k.settled {
+		for range 2 {
+			if err := g.run(m.dir, g.tool("tqgen"), "./..."); err != nil {
+				return nil, err
+			}
+		}
+	}
+
+	return m, g.once(k, m)
+}
+
+// once is one run.
+func (g *Generators) once(k *kind, m *module) error {
+	if k.per == nil {
+		with := *g
+		if k.env != "" {
+			with.env = append(slices.Clip(g.env), k.env)
+		}
+
+		return with.run(m.dir, g.tool(k.args[0]), k.args[1:]...)
+	}
+	for i := range packages {
+		args := append(slices.Clip(k.per[1:]), filepath.Join(m.dir, pkg(i), pkg(i)+".go"))
+		if err := g.run(filepath.Join(m.dir, pkg(i)), g.tool(k.per[0]), args...); err != nil {
+			return err
+		}
+	}
+
+	return nil
 }
 
 // tool is the path of a program.

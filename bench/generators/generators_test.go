@@ -12,8 +12,8 @@ func TestRows(t *testing.T) {
 	if !*all {
 		t.Skip("without -all")
 	}
-	g, err := New(t.TempDir(), "..")
-	if err != nil {
+	g := new(Generators)
+	if err := g.Build(t.TempDir(), ".."); err != nil {
 		t.Fatal(err)
 	}
 	for _, r := range g.Rows() {

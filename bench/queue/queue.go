@@ -65,7 +65,9 @@ func Rows() []measure.Row {
 			return &keyed{q: workqueue.NewTyped[uint64]()}, nil
 		}},
 		{"replaced design", true, func() (cycler, error) { return openReplaced(*p), nil }},
-		{"replaced design boxed", false, func() (cycler, error) { return openReplaced[any](*p), nil }},
+		{"replaced design boxed", false, func() (cycler, error) { return formerBoxed{former: openReplaced[any](*p), p: p}, nil }},
+		{"tqgen's engine, generic", false, func() (cycler, error) { return openGeneric(p) }},
+		{"tqgen's engine, boxed", false, func() (cycler, error) { return openBoxed(p) }},
 		{"tqgen", true, func() (cycler, error) { return openOurs(p, leasequeue.Options{}) }},
 		{"tqgen coarse clock", true, func() (cycler, error) { return openOurs(p, leasequeue.Options{CoarseClock: true}) }},
 		{"tqgen with reader", true, func() (cycler, error) { return openRead(p) }},
@@ -274,6 +276,29 @@ func (f *former[T]) handle(ctx context.Context) error {
 func (f *former[T]) worker() worker { return f }
 
 func (f *former[T]) close() { f.q.Close() }
+
+// formerBoxed is the same with one queue type for all payloads: each is boxed
+// when it is enqueued.
+type formerBoxed struct {
+	*former[any]
+	p *payload.Lease
+}
+
+func (f formerBoxed) enqueue(ctx context.Context) error { return f.q.Enqueue(ctx, *f.p) }
+
+func (f formerBoxed) handle(ctx context.Context) error {
+	l, err := f.q.Lease(ctx)
+	if err != nil {
+		return err
+	}
+	if err := unbox(l.Payload()); err != nil {
+		return err
+	}
+
+	return l.Complete()
+}
+
+func (f formerBoxed) worker() worker { return f }
 
 // ours is a generated queue.
 type ours struct {

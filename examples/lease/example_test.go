@@ -11,6 +11,7 @@ import (
 
 	"github.com/tqgen/tqgen/examples/lease"
 	"github.com/tqgen/tqgen/examples/lease/leasequeue"
+	"github.com/tqgen/tqgen/runtime/effect"
 	"github.com/tqgen/tqgen/runtime/tq"
 )
 
@@ -217,4 +218,48 @@ func ExampleLease_LogValue() {
 	logger.Info("leased", "lease", l)
 	// Output:
 	// level=INFO msg=leased lease.attempt=1 lease.payload.resourceType=vm lease.payload.resourceId=i-1 lease.payload.partitionKey="" lease.payload.payloadEncoding="" lease.payload.attributes=map[] lease.payload.requestId=""
+}
+
+// An effect happens once for a task, whichever attempt gets to it: the owner of
+// the resource is told in the first one, which then fails.
+func Example_effect() {
+	ctx, cancel := context.WithCancel(context.Background())
+	q, err := leasequeue.New(leasequeue.Options{Backoff: tq.NoBackoff})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer q.Close()
+	// With effect.OpenFiles, or a table, outcomes outlive the process.
+	effects, err := leasequeue.NewCoordinator(effect.Options{Store: new(effect.Memory)})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if _, err := q.Enqueue(ctx, lease.ResourceLease{ResourceType: "vm", ResourceID: "i-1"}); err != nil {
+		log.Fatal(err)
+	}
+
+	notify := func(_ context.Context, l *leasequeue.Lease, call effect.Call) (lease.NotifyResult, error) {
+		fmt.Println("told the owner of", l.Payload.ResourceID, "in doubt:", call.InDoubt)
+
+		return lease.NotifyResult{MessageID: "m-" + call.Key[:4]}, nil // the provider gets the key
+	}
+	err = leasequeue.Run(ctx, q, leasequeue.RunOptions{}, func(ctx context.Context, l *leasequeue.Lease) error {
+		told, err := effects.Notify(ctx, l, notify)
+		if err != nil {
+			return err
+		}
+		fmt.Println("attempt", l.Attempt, "has a message:", told.MessageID != "")
+		if l.Attempt == 1 {
+			return errors.New("no answer from the resource")
+		}
+		cancel()
+
+		return nil
+	})
+	fmt.Println("ended:", err)
+	// Output:
+	// told the owner of i-1 in doubt: false
+	// attempt 1 has a message: true
+	// attempt 2 has a message: true
+	// ended: <nil>
 }

@@ -7,6 +7,7 @@ package lease
 // ResourceLease asks a worker to hold one resource.
 //
 //tqgen:queue package=leasequeue capacity=4096 lease=30s heartbeat=5s attempts=5 backoff=exp(1s,1m,20%)
+//tqgen:effect name=Notify result=NotifyResult
 type ResourceLease struct {
 	// ResourceType is the kind of resource, "vm" or "disk".
 	ResourceType string `json:"resourceType"`
@@ -30,4 +31,14 @@ type ResourceLease struct {
 
 	// RequestID is the request the lease came from.
 	RequestID string `json:"requestId,omitempty"`
+}
+
+// NotifyResult is what telling a resource's owner gives: an effect that happens
+// once for a task, whoever works on it.
+type NotifyResult struct {
+	// MessageID is the message's at the provider.
+	MessageID string `json:"messageId"`
+
+	// Recipients are those it went to.
+	Recipients []string `json:"recipients,omitempty"`
 }

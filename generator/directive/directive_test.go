@@ -15,6 +15,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+var queueSpec, _ = Lookup("queue")
+
 var update = flag.Bool("update", false, "record what was found as wanted")
 
 func scan(t testing.TB, src string) (*Found, *token.FileSet) {
@@ -102,7 +104,7 @@ func TestPositions(t *testing.T) {
 
 func TestNearest(t *testing.T) {
 	t.Parallel()
-	keys := Specs[0].keyNames()
+	keys := queueSpec.keyNames()
 	for got, want := range map[string]string{
 		"leese": "lease", "cap": "capacity", "Capacity": "capacity", "heartbeet": "heartbeat",
 		"hartbeat": "heartbeat", "packge": "package", "nmae": "name", "lease:3s": "lease", "zzz": "", "": "", "x": "",
@@ -178,7 +180,7 @@ func FuzzArgs(f *testing.F) {
 		}
 		seen := map[string]bool{}
 		for _, a := range d.Args {
-			if _, ok := Specs[0].key(a.Key); !ok || a.Value == "" || seen[a.Key] {
+			if _, ok := queueSpec.key(a.Key); !ok || a.Value == "" || seen[a.Key] {
 				t.Errorf("%q gives %q=%q", text, a.Key, a.Value)
 			}
 			seen[a.Key] = true

@@ -117,13 +117,13 @@ func (s *scanner) attach(d *Directive, spec *Spec, p place, g *ast.CommentGroup)
 		s.errorf(d.Pos, "TQ232", "%s is local to %s", p.spec.Name.Name, p.local).
 			Helpf("declare it at package level: a generated package cannot import it from there")
 	case p.spec != nil:
-		s.attachType(d, p.spec, g)
+		s.attachType(d, spec, p.spec, g)
 	default:
 		s.attachField(d, p.field)
 	}
 }
 
-func (s *scanner) attachType(d *Directive, spec *ast.TypeSpec, g *ast.CommentGroup) {
+func (s *scanner) attachType(d *Directive, declared *Spec, spec *ast.TypeSpec, g *ast.CommentGroup) {
 	i, ok := s.types[spec]
 	if !ok {
 		if s.types == nil {
@@ -134,7 +134,7 @@ func (s *scanner) attachType(d *Directive, spec *ast.TypeSpec, g *ast.CommentGro
 		s.found.Types = append(s.found.Types, Type{Spec: spec, Doc: g})
 	}
 	t := &s.found.Types[i]
-	if s.repeated(d, t.Directives) {
+	if !declared.Repeats && s.repeated(d, t.Directives) {
 		return
 	}
 	t.Directives = append(t.Directives, *d)

@@ -30,6 +30,7 @@ const (
 	Count                // a whole number
 	Duration             // as time.ParseDuration reads it
 	Backoff              // const(2s) or exp(1s,1m,20%)
+	Word                 // one of a few
 )
 
 // Spec declares one directive.
@@ -38,6 +39,8 @@ type Spec struct {
 	Place Place
 	Keys  []Key // sorted by name
 	Doc   string
+
+	Repeats bool // it may stand several times on one declaration
 }
 
 // Key declares one key of a directive.
@@ -51,6 +54,19 @@ type Key struct {
 // Specs are the directives there are, sorted by name; docs/directives.md has a
 // section for each and for each of their keys.
 var Specs = []Spec{
+	{
+		Name: "codec", Place: OnType,
+		Doc: "gives the struct type an exported codec, which payloads use",
+	},
+	{
+		Name: "effect", Place: OnType, Repeats: true,
+		Doc: "gives the queue's Coordinator a method for an effect of its tasks",
+		Keys: []Key{
+			{"name", Text, "Notify", "name of the method, and of the effect in its records"},
+			{"result", Text, "NotifyResult", "Go type of what the effect gives"},
+			{"schema", Text, "notify/1", "schema id of the result in records"},
+		},
+	},
 	{
 		Name: "queue", Place: OnType,
 		Doc: "emits a task queue for the struct type",
@@ -67,6 +83,7 @@ var Specs = []Spec{
 			{"name", Text, "resource-lease", "queue name in events, metrics and logs"},
 			{"out", Folder, "./leasequeue", "folder of the output"},
 			{"package", Text, "leasequeue", "package name of the output"},
+			{"payload", Word, "enqueued", "events that carry the payload"},
 		},
 	},
 	{

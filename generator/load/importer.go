@@ -12,10 +12,12 @@ import (
 // everything here; of a package that nobody but the output refers to, there is
 // what it exports.
 //
+// Packages that the rendered files belong to have what these export.
+//
 // Its types are others than those of the Program's objects. It may be used from
-// several goroutines.
-func (p *Program) Importer() types.Importer {
-	o := &outputImporter{prog: p}
+// several goroutines. There is one for a Program.
+func (p *Program) Importer(rendered ...Rendered) types.Importer {
+	o := &outputImporter{prog: p, rendered: rendered}
 	o.load = sync.OnceFunc(o.check)
 
 	return o
@@ -23,6 +25,7 @@ func (p *Program) Importer() types.Importer {
 
 type outputImporter struct {
 	prog     *Program
+	rendered []Rendered
 	load     func()
 	packages map[string]*types.Package
 	errs     []types.Error
@@ -51,6 +54,9 @@ func (o *outputImporter) check() {
 		for _, d := range l.declsOf(t) {
 			r.mark(nil, d)
 		}
+	}
+	for _, d := range l.join(o.rendered) {
+		r.mark(nil, d)
 	}
 	units := make([]*unit, 0, len(outputImports))
 	for _, path := range outputImports {

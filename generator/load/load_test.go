@@ -86,7 +86,7 @@ func materialise(t *testing.T, path string) *scenario {
 		}
 	}
 	s.write(t, "tqgen/go.mod", []byte("module github.com/tqgen/tqgen\n\ngo 1.26.0\n"))
-	for _, name := range []string{"tq", "jsonwire", "replication"} {
+	for _, name := range []string{"tq", "jsonwire", "effect", "replication"} {
 		s.write(t, "tqgen/runtime/"+name+"/doc.go", []byte("package "+name+"\n"))
 	}
 	if run := s.options["run"]; run != "" {
@@ -214,6 +214,25 @@ func dumpTarget(b *bytes.Buffer, p *Program, t *Target) {
 			fmt.Fprintf(b, " //%s", d.Name)
 		}
 		b.WriteByte('\n')
+	}
+	dumpEffects(b, t)
+}
+
+// dumpEffects prints what the effects of a target give, and what that is.
+func dumpEffects(b *bytes.Buffer, t *Target) {
+	name := func(q *types.Package) string { return q.Path() }
+	for _, d := range t.Directives {
+		if d.Name != "effect" {
+			continue
+		}
+		effect, _ := d.Arg("name")
+		result := t.EffectResult(effect.Value)
+		if result == nil {
+			fmt.Fprintf(b, "\teffect %s unknown\n", effect.Value)
+			continue
+		}
+		fmt.Fprintf(b, "\teffect %s %s = %s\n", effect.Value, types.TypeString(result, name),
+			types.TypeString(result.Underlying(), name))
 	}
 }
 

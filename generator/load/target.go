@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"go/token"
 	"go/types"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -17,14 +16,19 @@ import (
 func (p *Program) packages() {
 	l := p.loader
 	for _, u := range l.roots {
-		m := u.list.Module
-		pkg := &Package{
-			Path: u.path, Name: u.name, Dir: u.list.Dir,
-			Module:  &Module{Path: m.Path, Dir: m.Dir, GoVersion: m.GoVersion},
-			Imports: l.reachable(u),
-		}
-		p.Packages = append(p.Packages, pkg)
+		p.Packages = append(p.Packages, l.newPackage(u))
 		l.names(u)
+	}
+}
+
+// newPackage is a package of a main module, its types and files still to come.
+func (l *loader) newPackage(u *unit) *Package {
+	m := u.list.Module
+
+	return &Package{
+		Path: u.path, Name: u.name, Dir: u.list.Dir,
+		Module:  &Module{Path: m.Path, Dir: m.Dir, GoVersion: m.GoVersion},
+		Imports: l.reachable(u),
 	}
 }
 
@@ -72,7 +76,7 @@ func (l *loader) importsOf(u *unit) []string {
 		return u.imports
 	}
 	for _, f := range u.list.GoFiles {
-		if content, err := os.ReadFile(f); err == nil {
+		if content, err := l.disk.ReadFile(f); err == nil {
 			u.imports = append(u.imports, ownImports(content)...)
 		}
 	}
@@ -107,10 +111,14 @@ func (p *Program) source(pkg *Package, s *source) {
 	}
 	p.loader.directives(s)
 	for _, t := range s.found.Types {
-		p.Targets = append(p.Targets, &Target{
-			Package: pkg, Spec: t.Spec, Doc: t.Doc.Text(), Directives: t.Directives,
-			Constraint: constraintOf(s), File: s.path,
-		})
+		p.Targets = append(p.Targets, newTarget(pkg, s, t))
+	}
+}
+
+func newTarget(pkg *Package, s *source, t directive.Type) *Target {
+	return &Target{
+		Package: pkg, Spec: t.Spec, Doc: t.Doc.Text(), Directives: t.Directives,
+		Constraint: constraintOf(s), File: s.path,
 	}
 }
 
@@ -129,7 +137,7 @@ func (l *loader) directives(s *source) {
 
 // syntax reports why a file does not parse.
 func (l *loader) syntax(s *source) {
-	if line := conflict(s.path); line > 0 && s.err != nil {
+	if line := l.conflict(s.path); line > 0 && s.err != nil {
 		l.diags.Addf(token.Position{Filename: l.relative(s.path), Line: line}, "TQ506", "the file has conflict markers").
 			Helpf("resolve the conflict, then run tqgen again")
 
@@ -143,8 +151,8 @@ func (l *loader) syntax(s *source) {
 
 // conflict gives the line of the first conflict marker that git left in a file,
 // 0 if there is none.
-func conflict(path string) int {
-	content, err := os.ReadFile(path)
+func (l *loader) conflict(path string) int {
+	content, err := l.disk.ReadFile(path)
 	if err != nil || !bytes.Contains(content, []byte("\n>>>>>>> ")) {
 		return 0
 	}
@@ -170,7 +178,8 @@ func (p *Program) check() *universe {
 	}
 	bad := l.report(r, u)
 	l.cycles(first.cycles)
-	for _, t := range p.Targets {
+	p.codecs(u)
+	for _, t := range slices.Concat(p.Targets, p.Codecs) {
 		for _, d := range l.declsOf(t) {
 			t.Broken = t.Broken || r.dependsOn(d, bad)
 		}
@@ -193,8 +202,9 @@ func (p *Program) reach(whole bool) *reach {
 	return r
 }
 
+// declsOf gives what declares a target: its type, and what its effects give.
 func (l *loader) declsOf(t *Target) []*decl {
-	return l.units[t.Package.Path].decls[t.Spec.Name.Name]
+	return append(l.effectsOf(t), l.units[t.Package.Path].decls[t.Spec.Name.Name]...)
 }
 
 // fieldDirectives gathers the directives on fields of all packages that were
@@ -238,7 +248,7 @@ func (l *loader) nested(u *universe, s *source) {
 // finish gives packages and targets their types and refuses what is no struct.
 func (p *Program) finish(u *universe) {
 	l := p.loader
-	for _, pkg := range p.Packages {
+	for _, pkg := range slices.Concat(p.Packages, p.others) {
 		unit := l.units[pkg.Path]
 		if pkg.Types = u.packages[unit]; pkg.Types == nil {
 			pkg.Types = empty(unit.path, unit.name)
@@ -248,11 +258,19 @@ func (p *Program) finish(u *universe) {
 		}
 		u.complete(unit, pkg.Types)
 	}
-	p.Targets = slices.DeleteFunc(p.Targets, func(t *Target) bool { return !p.accept(t) })
-	slices.SortStableFunc(p.Targets, func(a, b *Target) int {
+	p.Targets = p.accepted(p.Targets)
+	p.Codecs = p.accepted(p.Codecs)
+}
+
+// accepted completes targets, leaves out those that are refused, and sorts them.
+func (p *Program) accepted(targets []*Target) []*Target {
+	targets = slices.DeleteFunc(targets, func(t *Target) bool { return !p.accept(t) })
+	slices.SortStableFunc(targets, func(a, b *Target) int {
 		return cmp.Or(cmp.Compare(a.Package.Path, b.Package.Path), cmp.Compare(a.File, b.File),
 			cmp.Compare(a.Spec.Pos(), b.Spec.Pos()))
 	})
+
+	return targets
 }
 
 // accept completes a target, and refuses what is no struct.

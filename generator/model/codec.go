@@ -14,11 +14,13 @@ type Codec struct {
 	Sizes []Size
 }
 
-// Func is one unexported function of the codec.
+// Func is one unexported function of the codec, or the exported one of the
+// payload's own.
 type Func struct {
-	Name  string
-	Table string // decoding a struct: the table of its members
-	Elem  Elem   // its value; Elem.Func is empty here and Name where it is called
+	Name   string
+	Shared bool   // of the payload: it is declared with the payload, by its tqgen:codec
+	Table  string // decoding a struct: the table of its members
+	Elem   Elem   // its value; Elem.Func is empty here and Name where it is called
 
 	// Parts are the functions a struct of many fields is split over, PartSize
 	// fields each. Few fields have none.
@@ -39,6 +41,7 @@ type Elem struct {
 	GoType string // as errors name it, "lease.Peer", wherever it is spelled
 	Basic  string // of scalars: the predeclared type, "int32"
 	Func   string // function for it, "" where it is written in place
+	Shared bool   // Func is exported, by the tqgen:codec of the type
 	Quoted bool   // ,string: the scalar stands within a JSON string
 
 	MethodFrom string // JSONMarshaler, TextMarshaler: embedded field the method is promoted from, "" if it is the type's own

@@ -11,6 +11,8 @@ import (
 
 // Queue is everything the templates need for one payload.
 type Queue struct {
+	CodecOnly bool // a shared struct with a codec of its own: there is no queue, and no policy
+
 	Source     string // import path and type of the payload, "github.com/x/lease.ResourceLease"
 	Name       string // queue name in events, metrics and logs, "resource-lease"
 	Package    Package
@@ -19,6 +21,7 @@ type Queue struct {
 	Names      Names
 	Policy     Policy
 	Codec      Codec
+	Effects    []Effect
 	Guards     []Guard // one a struct or named scalar the codec knows
 	Constraint string  // //go:build expression of the payload's file, "" if none
 }
@@ -96,6 +99,16 @@ const (
 	GuardScalar                  // the underlying basic type
 )
 
+// Effect is an effect of the payload's tasks that has a result.
+type Effect struct {
+	Name   string // method for tasks, and in ids: "Notify"
+	Type   string // result, as the output spells it: "lease.NotifyResult"
+	Append Elem   // call of a function of the codec for it
+	Decode string // function of the codec for it
+	Schema string // id in records
+	Shape  string // what the id follows from where it is not declared, for people
+}
+
 // Policy is the directive's policy with defaults applied.
 type Policy struct {
 	Capacity, Attempts, Dead int
@@ -103,6 +116,7 @@ type Policy struct {
 	Backoff                  Backoff
 	High, Low                int // watermarks of pending tasks
 	Cooldown                 time.Duration
+	Sparse                   bool // payload=enqueued: later events of a task leave the payload out
 }
 
 // Backoff is the requeue delay after a failed attempt.

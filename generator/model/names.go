@@ -4,14 +4,20 @@ package model
 // the output's own they are plain words; with out=. the payload's name is part
 // of each.
 type Names struct {
-	Queue, Local, New, Options string
-	Lease, NewLease            string
-	CompleteAll                string
-	Run, RunOptions            string
-	Event, Reader              string
-	DeadLetter, Task, Snapshot string
+	Queue, Local, New, Options  string
+	Lease, NewLease             string
+	CompleteAll                 string
+	Run, RunOptions             string
+	Event, Reader               string
+	Source, NewSource           string
+	SourceOptions               string
+	Sink, NewSink, SinkOptions  string
+	Fanout                      string
+	DeadLetter, Task, Snapshot  string
+	Coordinator, NewCoordinator string
 
 	AppendJSON, ParseJSON, DecodeJSON string
+	ReadJSON                          string // of a shared struct
 
 	Directive   string // the directive's policy as Options
 	Store       string // tq.Store over the payloads of a Local

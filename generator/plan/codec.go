@@ -16,8 +16,8 @@ import (
 // the field that brings it in.
 type codecPlanner struct {
 	*planner
-	root string       // the payload's name, first in every path
-	path []*types.Var // fields from the payload to the type being looked at
+	root
+	path []*types.Var // fields from the root to the type being looked at
 
 	codec    model.Codec
 	appends  typeutil.Map // names of append functions by type
@@ -31,28 +31,50 @@ type codecPlanner struct {
 	seen  typeutil.Map // those of known
 }
 
-// codecTypes plans the JSON form of t, the payload, and gives the types whose
-// change would make it wrong, structs and named scalars, in order of first use.
-// Problems are reported; the result then means nothing.
-func (p *planner) codecTypes(t *types.Named) (codec model.Codec, known []types.Type) {
-	c := &codecPlanner{planner: p, root: p.target.Object.Name(), reported: map[string]bool{}}
+// root is the type that is planned for: the payload, or what an effect gives.
+type root struct {
+	whose string    // what errors about the type itself are about
+	name  string    // of the type, first in the path of every field
+	stem  string    // begins the names of functions for structs without a name
+	start token.Pos // where the type is named
+}
+
+// codecTypes plans the JSON form of t, the payload, and of what its effects
+// give. It gives the types whose change would make it wrong, structs and named
+// scalars, in order of first use. Problems are reported; the result then means
+// nothing.
+func (p *planner) codecTypes(t *types.Named) (codec model.Codec, effects []model.Effect, known []types.Type) {
+	name, start := p.target.Object.Name(), p.target.Object.Pos()
+	c := &codecPlanner{planner: p, root: root{name, name, name, start}, reported: map[string]bool{}}
 	before := len(p.diags)
 	if c.generic(t) || expands(t, new(typeutil.Map)) {
-		return model.Codec{}, nil
+		return model.Codec{}, nil, nil
 	}
 
 	c.checkLocks(t)
-	if c.usable(t) {
+	switch {
+	case !c.usable(t):
+	case c.hasCodec(t) && c.scope.path != t.Obj().Pkg().Path():
+		c.sharedRoot(t)
+	default:
 		c.appendFunc(t, true)
 		c.decodeRoot(t)
 	}
-	if len(p.diags) > before {
-		return model.Codec{}, nil
+	if !p.codecOnly {
+		effects = c.effects()
 	}
-	c.planSize(t)
+	if len(p.diags) > before {
+		return model.Codec{}, nil, nil
+	}
+	if !p.codecOnly {
+		c.planSize(t)
+	}
 	settle(&c.codec)
+	for i := range effects {
+		settleEffect(&c.codec, &effects[i])
+	}
 
-	return c.codec, c.known
+	return c.codec, effects, c.known
 }
 
 // know adds t to the types the codec was planned for.
@@ -76,8 +98,8 @@ func (c *codecPlanner) generic(t *types.Named) bool {
 		list[i] = param.Obj().Name() + " " + types.TypeString(param.Constraint(), types.RelativeTo(t.Obj().Pkg()))
 		args[i] = "Order"
 	}
-	c.errorf(c.target.Object.Pos(), "TQ202", "%s[%s] is generic", c.root, strings.Join(list, ", ")).
-		Helpf("annotate an instantiation: type Order%s %s[%s]", c.root, c.root, strings.Join(args, ", "))
+	c.errorf(c.target.Object.Pos(), "TQ202", "%s[%s] is generic", c.name, strings.Join(list, ", ")).
+		Helpf("annotate an instantiation: type Order%s %s[%s]", c.name, c.name, strings.Join(args, ", "))
 
 	return true
 }
@@ -98,14 +120,14 @@ func (c *codecPlanner) refuse(code diag.Code, format string, args ...any) *diag.
 // where is the path of the field being looked at, "Email.Peer.Zone".
 func (c *codecPlanner) where() string {
 	if len(c.path) == 0 {
-		return c.root
+		return c.whose
 	}
 
-	return c.root + "." + joinNames(c.path)
+	return c.name + "." + joinNames(c.path)
 }
 
 func (c *codecPlanner) position() token.Pos {
-	pos := c.target.Object.Pos()
+	pos := c.start
 	for _, v := range c.path {
 		if !c.inModule(v.Pkg()) {
 			break

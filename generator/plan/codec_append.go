@@ -92,7 +92,12 @@ func (c *codecPlanner) appendElem(t types.Type, addressable, quoted bool) model.
 	case c.scalar(&e, t, quoted):
 	default:
 		e.Kind = compositeKind(t)
-		e.Func = c.appendFunc(t, addressable)
+		if addressable || !dependsOnAddress(t) {
+			e.Func = c.sharedCodec("Append", t)
+		}
+		if e.Shared = e.Func != ""; !e.Shared {
+			e.Func = c.appendFunc(t, addressable)
+		}
 	}
 
 	return e

@@ -159,17 +159,17 @@ func (c *codecPlanner) nameableObject(object *types.TypeName) bool {
 	case !c.visible(object):
 		c.refuse("TQ207", ": type %s is unexported, so package %s cannot name it",
 			c.plainName(object.Type()), c.scope.path).
-			Helpf("export the type, or put the output into its package with out=.")
-	case pkg.Path() == c.scope.path && slices.Contains(reservedLocals, object.Name()):
+			Helpf("export the type, or %s", c.into("put the output into its package with out=."))
+	case pkg.Path() == c.scope.path && slices.Contains(c.locals(), object.Name()):
 		c.refuse("TQ213", ": generated code has variables named %s, which would hide the type", object.Name()).
-			Helpf("rename the type, or give the output a package of its own")
+			Helpf("rename the type, or %s", c.into("give the output a package of its own"))
 	case pkg.Path() != c.scope.path && pkg.Name() == "main":
 		c.refuse("TQ208", ": package %s, of type %s, cannot be imported", pkg.Path(), object.Name()).
 			Helpf("move the type into a package of its own")
 	case len(c.path) > 0 && !canImport(c.scope.path, pkg.Path()): // of the payload itself reachable tells
 		c.refuse("TQ208", ": type %s.%s is internal to %s, so package %s cannot import it",
 			pkg.Name(), object.Name(), internalRoot(pkg.Path()), c.scope.path).
-			Helpf("move the output below %s with out=, or the type out of internal", internalRoot(pkg.Path()))
+			Helpf("move the type out of internal, or %s", c.into("move the output below "+internalRoot(pkg.Path())+" with out="))
 	default:
 		return true
 	}
@@ -203,6 +203,25 @@ func (c *codecPlanner) selectable(t types.Type, f *field) bool {
 	}
 
 	return false
+}
+
+// locals are the variables of the output.
+func (p *planner) locals() []string {
+	if p.codecOnly {
+		return codecLocals
+	}
+
+	return reservedLocals
+}
+
+// into is the advice to move the output, which a codec cannot follow that
+// belongs where its type is.
+func (p *planner) into(advice string) string {
+	if p.codecOnly {
+		return "leave tqgen:codec away"
+	}
+
+	return advice
 }
 
 // checkLocks reports every lock that a copy of a t would copy, and whether there

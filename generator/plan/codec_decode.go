@@ -112,7 +112,11 @@ func (c *codecPlanner) decodePlain(t types.Type, quoted bool) model.Elem {
 		return e
 	}
 	e.Kind = compositeKind(t)
-	e.Func = c.decodeFunc(t)
+	if e.Func = c.sharedCodec("Read", t); e.Func != "" {
+		e.Shared = true
+	} else {
+		e.Func = c.decodeFunc(t)
+	}
 
 	return e
 }

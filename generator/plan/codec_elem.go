@@ -307,7 +307,7 @@ func (c *codecPlanner) word(t types.Type) string {
 		return c.word(t.Key()) + c.word(t.Elem()) + "Map"
 	}
 
-	name := c.root
+	name := c.stem
 	for _, v := range c.path {
 		name += upperFirst(v.Name())
 	}

@@ -53,6 +53,9 @@ func spread(marked map[string]bool, calls map[string][]string) {
 
 // canFail reports whether appending e can fail by itself, its parts aside.
 func canFail(e *model.Elem) bool {
+	if e.Shared {
+		return true
+	}
 	switch e.Kind {
 	case model.Float, model.Time, model.RawMessage, model.Number, model.JSONMarshaler, model.TextMarshaler:
 		return true

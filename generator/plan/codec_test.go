@@ -47,7 +47,7 @@ func planSource(t *testing.T, src string) (model.Codec, diag.List) {
 		target: &load.Target{Package: &load.Package{Path: pkg.Path(), Name: pkg.Name(), Types: pkg}, Object: object},
 		scope:  newScope("example.com/pay/tqueue", nil, ""),
 	}
-	codec, _ := p.codecTypes(object.Type().(*types.Named))
+	codec, _, _ := p.codecTypes(object.Type().(*types.Named))
 
 	return codec, p.diags
 }

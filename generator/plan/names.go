@@ -19,6 +19,7 @@ import (
 // and no local may have them.
 var fixedImports = map[string]string{
 	"context":     "context",
+	"effect":      runtimePath + "/effect",
 	"errors":      "errors",
 	"fmt":         "fmt",
 	"iter":        "iter",
@@ -39,12 +40,20 @@ const runtimePath = "github.com/tqgen/tqgen/runtime"
 // for within the function the local would hide it. A test compares the list
 // with what the templates really declare.
 var reservedLocals = []string{
-	"a", "after", "all", "at", "b", "budget", "cause", "chunk", "ctx", "cursor", "depth", "dst", "e",
-	"entries", "entry", "err", "g", "grace", "grant", "handler", "header", "i", "id", "ids", "key",
-	"keys", "l", "leases", "letter", "letters", "limit", "m", "more", "n", "o", "ok", "out", "owner",
-	"p", "ps", "q", "r", "raw", "record", "records", "ref", "refs", "room", "s", "settled", "slot",
-	"slots", "src", "start", "state", "t", "tasks", "text", "token", "until", "v", "value", "w", "when",
-	"yield",
+	"a", "after", "all", "apply", "at", "attached", "b", "budget", "c", "call", "cause", "chunk",
+	"ctx", "cursor", "depth", "do", "dst", "e", "end", "entries", "entry", "err", "events",
+	"forward", "g", "grace", "grant", "handler", "header", "i", "id", "ids", "key", "keys", "l",
+	"leases", "letter", "letters", "limit", "m", "more", "n", "name", "next", "null", "o",
+	"observe", "ok", "out", "owner", "p", "ps", "q", "quoted", "r", "raw", "reader",
+	"record", "recorder", "records", "ref", "refs", "room", "run", "s", "settled", "sink",
+	"sinks", "slot", "slots", "src", "start", "state", "t", "tasks", "text", "to", "token",
+	"until", "v", "value", "w", "when", "yield",
+}
+
+// codecLocals are those of them that codecs have.
+var codecLocals = []string{
+	"a", "b", "depth", "dst", "e", "end", "entries", "entry", "err", "i", "key", "keys", "m",
+	"more", "null", "ok", "out", "p", "quoted", "r", "raw", "src", "start", "text", "v", "value",
 }
 
 // undeclarable are identifiers that Go lets no import and no function of ours

@@ -5,7 +5,6 @@ import (
 	"go/parser"
 	"go/token"
 	"go/types"
-	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -46,22 +45,7 @@ func (p *planner) joined(args arguments) model.Package {
 			Helpf("the output joins package %s: leave out package, or give another folder", pkg.Name)
 	}
 
-	out := model.Package{
-		Name:       pkg.Name,
-		Path:       pkg.Path,
-		Dir:        pkg.Dir,
-		FilePrefix: snake(p.target.Object.Name()) + "_",
-	}
-	files := filepath.Join(out.Dir, out.FilePrefix)
-	if other := p.folders[files]; other.target != nil {
-		p.errorf(args["out"].ValuePos, "TQ131", "%s and %s have the same output files %s*.tq.go",
-			other.target.Object.Name(), p.target.Object.Name(), out.FilePrefix).
-			Helpf("rename one of them, or give it a package of its own")
-		p.shared = true
-	}
-	p.folders[files] = claim{p.target, out.Dir}
-
-	return out
+	return p.prefixed(args["out"].ValuePos)
 }
 
 // packageName reads package, the name of the output's package.
@@ -208,7 +192,7 @@ func (p *planner) outside(folder string) string {
 	}
 
 	for ; dir != module.Dir; dir = filepath.Dir(dir) {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+		if p.prog.Disk.Exists(filepath.Join(dir, "go.mod")) {
 			return "is inside of another module, nested in " + module.Path
 		}
 	}
@@ -260,7 +244,7 @@ func (p *planner) relative(dir string) string {
 // package than name or its external test. Files the go command ignores, and
 // those that do not parse, do not count.
 func (p *planner) foreignPackage(dir, name string) (file, other string) {
-	entries, err := os.ReadDir(dir)
+	entries, err := p.prog.Disk.ReadDir(dir)
 	if err != nil {
 		return "", "" // there is none
 	}
@@ -276,7 +260,7 @@ func (p *planner) foreignPackage(dir, name string) (file, other string) {
 			continue
 		}
 
-		clause := packageClause(path)
+		clause := p.packageClause(path)
 		if clause != "" && clause != name && !(strings.HasSuffix(base, "_test.go") && clause == name+"_test") {
 			return base, clause
 		}
@@ -287,8 +271,12 @@ func (p *planner) foreignPackage(dir, name string) (file, other string) {
 
 // packageClause is the package a file belongs to, "" if it has none that the go
 // command would build.
-func packageClause(path string) string {
-	f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.PackageClauseOnly|parser.ParseComments)
+func (p *planner) packageClause(path string) string {
+	content, err := p.prog.Disk.ReadFile(path)
+	if err != nil {
+		return ""
+	}
+	f, err := parser.ParseFile(token.NewFileSet(), "", content, parser.PackageClauseOnly|parser.ParseComments)
 	if err != nil {
 		return ""
 	}
@@ -323,22 +311,32 @@ func (p *planner) declare(args arguments, out model.Package) model.Names {
 		return names
 	}
 
+	names := prefixedNames(p.target.Object.Name())
+	list := make([]string, 0, len(declared(&names)))
+	for _, name := range declared(&names) {
+		list = append(list, *name)
+	}
+	p.join(args["out"].ValuePos, out, list...)
+
+	return names
+}
+
+// join starts the scope of an output that joins the payload's package and
+// declares the names there.
+func (p *planner) join(pos token.Pos, out model.Package, names ...string) {
 	own := p.target.Package.Types
 	p.scope = newScope(out.Path, own, p.target.Object.Name())
-	names := prefixedNames(p.target.Object.Name())
-	p.sharedNames(args["out"].ValuePos, own)
+	p.sharedNames(pos, own)
 	if p.claimed[out.Path] == nil {
 		p.claimed[out.Path] = map[string]bool{}
 	}
 
-	for _, name := range declared(&names) {
+	for _, name := range names {
 		if !p.shared { // else one report is enough
-			p.declareJoined(args["out"].ValuePos, *name)
+			p.declareJoined(pos, name)
 		}
 	}
 	p.scope.shared = p.claimed[out.Path]
-
-	return names
 }
 
 // declareJoined claims one name in the payload's own package.
@@ -347,10 +345,11 @@ func (p *planner) declareJoined(pos token.Pos, name string) {
 	claimed := p.claimed[own.Path()]
 	switch object := own.Scope().Lookup(name); {
 	case object != nil:
-		p.errorf(pos, "TQ134", "out=. declares %s, which package %s has already", name, own.Name()).
-			Helpf(elsewhere, p.prog.Position(object.Pos()))
+		p.errorf(pos, "TQ134", "%s declares %s, which package %s has already", p.joining(), name, own.Name()).
+			Helpf("it stands at %s: rename it, or leave %s", p.prog.Position(object.Pos()), p.joiningNot())
 	case claimed[name]:
-		p.errorf(pos, "TQ134", "out=. declares %s, which another payload of package %s has taken", name, own.Name()).
+		p.errorf(pos, "TQ134", "%s declares %s, which another payload of package %s has taken",
+			p.joining(), name, own.Name()).
 			Helpf("rename one of the types, or give one of them a package of its own")
 	}
 
@@ -358,8 +357,23 @@ func (p *planner) declareJoined(pos token.Pos, name string) {
 	p.scope.claim(name)
 }
 
-// elsewhere is the help for a name that is taken.
-const elsewhere = "it stands at %s: rename it, or leave out=. away for a package of its own"
+// joining is what has an output join the payload's package.
+func (p *planner) joining() string {
+	if p.codecOnly {
+		return "tqgen:codec"
+	}
+
+	return "out=."
+}
+
+// joiningNot ends the help about a name that is taken there.
+func (p *planner) joiningNot() string {
+	if p.codecOnly {
+		return "tqgen:codec away"
+	}
+
+	return "out=. away for a package of its own"
+}
 
 // sharedNames reports declarations of the payload's package that hide what
 // generated code needs under its usual name: a package or a predeclared
@@ -377,7 +391,7 @@ func (p *planner) sharedNames(pos token.Pos, own *types.Package) {
 		}
 
 		p.errorf(pos, "TQ135", "package %s declares %s, %s", own.Name(), name, use).
-			Helpf(elsewhere, p.prog.Position(own.Scope().Lookup(name).Pos()))
+			Helpf("it stands at %s: rename it, or leave %s", p.prog.Position(own.Scope().Lookup(name).Pos()), p.joiningNot())
 	}
 }
 
@@ -422,7 +436,10 @@ func plainNames() model.Names {
 		Lease: "Lease", NewLease: "NewLease", CompleteAll: "CompleteAll",
 		Run: "Run", RunOptions: "RunOptions",
 		Event: "Event", Reader: "Reader",
+		Source: "Source", NewSource: "NewSource", SourceOptions: "SourceOptions",
+		Sink: "Sink", NewSink: "NewSink", SinkOptions: "SinkOptions", Fanout: "Fanout",
 		DeadLetter: "DeadLetter", Task: "Task", Snapshot: "Snapshot",
+		Coordinator: "Coordinator", NewCoordinator: "NewCoordinator",
 		AppendJSON: "AppendJSON", ParseJSON: "ParseJSON", DecodeJSON: "DecodeJSON",
 		Directive: "directive", Store: "store", Worker: "worker",
 		PayloadSize: "payloadSize", PayloadLog: "payloadLog",
@@ -441,7 +458,11 @@ func prefixedNames(payload string) model.Names {
 		Lease: payload + "Lease", NewLease: "New" + payload + "Lease", CompleteAll: "CompleteAll" + payload,
 		Run: "Run" + payload, RunOptions: payload + "RunOptions",
 		Event: payload + "Event", Reader: payload + "Reader",
+		Source: payload + "Source", NewSource: "New" + payload + "Source", SourceOptions: payload + "SourceOptions",
+		Sink: payload + "Sink", NewSink: "New" + payload + "Sink", SinkOptions: payload + "SinkOptions",
+		Fanout:     payload + "Fanout",
 		DeadLetter: payload + "DeadLetter", Task: payload + "Task", Snapshot: payload + "Snapshot",
+		Coordinator: payload + "Coordinator", NewCoordinator: "New" + payload + "Coordinator",
 		AppendJSON: "Append" + payload + "JSON",
 		ParseJSON:  "Parse" + payload + "JSON", DecodeJSON: "Decode" + payload + "JSON",
 		Directive: own + "Directive", Store: own + "Store", Worker: own + "Worker",
@@ -453,8 +474,11 @@ func prefixedNames(payload string) model.Names {
 // declared is every field of names.
 func declared(n *model.Names) []*string {
 	return []*string{
-		&n.Queue, &n.Local, &n.New, &n.Options, &n.Lease, &n.NewLease, &n.CompleteAll, &n.Run, &n.RunOptions,
-		&n.Event, &n.Reader, &n.DeadLetter, &n.Task, &n.Snapshot,
+		&n.Queue, &n.Local, &n.New, &n.Options, &n.Lease, &n.NewLease, &n.CompleteAll,
+		&n.Run, &n.RunOptions,
+		&n.Event, &n.Reader, &n.Source, &n.NewSource, &n.SourceOptions,
+		&n.Sink, &n.NewSink, &n.SinkOptions, &n.Fanout, &n.DeadLetter, &n.Task, &n.Snapshot,
+		&n.Coordinator, &n.NewCoordinator,
 		&n.AppendJSON, &n.ParseJSON, &n.DecodeJSON,
 		&n.Directive, &n.Store, &n.Worker, &n.PayloadSize, &n.PayloadLog, &n.ChunkBits, &n.ChunkSize,
 	}

@@ -33,15 +33,17 @@ func (p *planner) placement() bool {
 // outputPath is the import path of a target's output, whether or not its
 // directive is right in everything else.
 func outputPath(t *load.Target) string {
+	d, ok := t.Directive("queue")
+	if !ok {
+		return t.Package.Path // a codec alone
+	}
 	folder := "./" + strings.ToLower(t.Object.Name()) + "queue"
-	for _, d := range t.Directives {
-		args := argumentsOf(d)
-		if arg, ok := args["package"]; ok {
-			folder = "./" + arg.Value
-		}
-		if arg, ok := args["out"]; ok {
-			folder = arg.Value
-		}
+	args := argumentsOf(d)
+	if arg, ok := args["package"]; ok {
+		folder = "./" + arg.Value
+	}
+	if arg, ok := args["out"]; ok {
+		folder = arg.Value
 	}
 
 	return path.Join(t.Package.Path, folder)

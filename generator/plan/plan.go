@@ -7,6 +7,7 @@ import (
 	"go/token"
 	"go/types"
 	"math/bits"
+	"slices"
 	"strings"
 
 	"github.com/tqgen/tqgen/generator/diag"
@@ -16,19 +17,26 @@ import (
 )
 
 // Plan turns what was loaded into one model a payload, sorted as prog.Targets
-// is. Payloads with a problem are left out; diags says why.
+// is, behind those of the codecs that payloads share. Types with a problem are
+// left out; diags says why.
 func Plan(prog *load.Program) (queues []*model.Queue, diags diag.List) {
 	r := &run{
 		prog:    prog,
 		folders: map[string]claim{},
 		claimed: map[string]map[string]bool{},
+		codecs:  codecsOf(prog),
 	}
 
-	for _, target := range prog.Targets {
-		for _, d := range target.Directives {
-			if d.Name != "queue" {
-				continue
+	for _, target := range slices.Concat(prog.Targets, prog.Codecs) {
+		if d, ok := target.Directive("codec"); ok {
+			if q := r.planCodec(target, d); q != nil {
+				queues = append(queues, q)
 			}
+		}
+	}
+	for _, target := range prog.Targets {
+		r.withoutQueue(target)
+		if d, ok := target.Directive("queue"); ok {
 			if q := r.plan(target, d); q != nil {
 				queues = append(queues, q)
 			}
@@ -45,6 +53,7 @@ type run struct {
 	diags   diag.List
 	folders map[string]claim           // by the folder in lower case, or with out=. the files' prefix
 	claimed map[string]map[string]bool // names declared by out=. so far, by package path
+	codecs  map[token.Pos]*load.Target // types with a codec of their own, by the position of their name
 }
 
 // claim is the output of a payload that was planned before.
@@ -56,11 +65,12 @@ type claim struct {
 // planner is the state of planning one payload.
 type planner struct {
 	*run
-	target  *load.Target
-	scope   *scope
-	shared  bool // another payload has the same output files
-	guards  []model.Guard
-	guarded map[string]bool // types that have a guard, as the output spells them
+	target    *load.Target
+	scope     *scope
+	codecOnly bool // of tqgen:codec: there is no queue
+	shared    bool // another payload has the same output files
+	guards    []model.Guard
+	guarded   map[string]bool // types that have a guard, as the output spells them
 }
 
 // plan gives the model of one payload, or nil if it has a problem.
@@ -83,7 +93,7 @@ func (r *run) plan(target *load.Target, d directive.Directive) *model.Queue {
 		Article: article(target.Object.Name()),
 		Fields:  p.logFields(named),
 	}
-	codec, known := p.codecTypes(named)
+	codec, effects, known := p.codecTypes(named)
 	p.guard(known)
 	p.reachable(args)
 	if len(r.diags) > before {
@@ -101,6 +111,7 @@ func (r *run) plan(target *load.Target, d directive.Directive) *model.Queue {
 		Names:      names,
 		Policy:     policy,
 		Codec:      codec,
+		Effects:    effects,
 		Guards:     p.guards,
 		Constraint: target.Constraint,
 	}

@@ -53,7 +53,19 @@ func (p *planner) policy(args arguments) model.Policy {
 		High:      high,
 		Low:       low,
 		Cooldown:  p.cooldown(args),
+		Sparse:    p.sparse(args),
 	}
+}
+
+// sparse reads payload: whether only the first event of a task carries it.
+func (p *planner) sparse(args arguments) bool {
+	arg, given := args["payload"]
+	if given && arg.Value != "always" && arg.Value != "enqueued" {
+		p.errorf(arg.ValuePos, "TQ140", "payload=%s is neither always nor enqueued", arg.Value).
+			Helpf("write payload=enqueued to leave the payload out of all events of a task but the first")
+	}
+
+	return arg.Value == "enqueued"
 }
 
 // number reads a key whose value is a whole number from least to limit.
@@ -160,7 +172,7 @@ func (p *planner) watermarks(args arguments, capacity int) (high, low int) {
 	high = p.number(args, "high", fallback, 1, maxTasks)
 	if high > capacity {
 		arg := args["high"]
-		d := p.errorf(arg.KeyPos, "TQ137", "high=%s is more than capacity=%d: it would never be reached", arg.Value, capacity)
+		d := p.errorf(arg.KeyPos, "TQ138", "high=%s is more than capacity=%d: it would never be reached", arg.Value, capacity)
 		if _, ok := args["capacity"]; !ok {
 			d.Helpf("capacity is %d where the directive does not give it", capacity)
 		}
@@ -171,7 +183,7 @@ func (p *planner) watermarks(args arguments, capacity int) (high, low int) {
 	low = p.number(args, "low", high/2, 0, maxTasks)
 	if low >= high {
 		arg := args["low"]
-		d := p.errorf(arg.KeyPos, "TQ138", "low=%s must be less than high=%d", arg.Value, high)
+		d := p.errorf(arg.KeyPos, "TQ139", "low=%s must be less than high=%d", arg.Value, high)
 		if _, ok := args["high"]; !ok {
 			d.Helpf("high is three quarters of the capacity where the directive does not give it")
 		}

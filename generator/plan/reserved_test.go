@@ -37,6 +37,35 @@ func TestReservedLocals(t *testing.T) {
 	}
 }
 
+// TestCodecLocals compares the list of locals of codecs with what these declare.
+func TestCodecLocals(t *testing.T) {
+	t.Parallel()
+	declared := map[string]bool{}
+	for _, path := range generatedFiles(t) {
+		if !strings.HasSuffix(path, "codec.tq.go") {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Decls = slices.DeleteFunc(f.Decls, func(d ast.Decl) bool {
+			fn, ok := d.(*ast.FuncDecl)
+
+			return ok && strings.Contains(strings.ToLower(fn.Name.Name), "size") // of queues alone
+		})
+		collectLocals(f, declared)
+	}
+	if diff := cmp.Diff(codecLocals, slices.Sorted(maps.Keys(declared))); diff != "" {
+		t.Errorf("reserved and declared (-reserved +declared):\n%s", diff)
+	}
+	for _, name := range codecLocals {
+		if !slices.Contains(reservedLocals, name) {
+			t.Errorf("%s is not in reservedLocals", name)
+		}
+	}
+}
+
 // TestFixedImports compares the imports that templates name with those that
 // outputs have; packages that a payload brings in may come on top.
 func TestFixedImports(t *testing.T) {

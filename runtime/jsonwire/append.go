@@ -95,7 +95,11 @@ func appendEscaped(dst []byte, s string, i int) []byte {
 				continue
 			}
 			dst = append(dst, s[start:i]...)
-			dst = append(dst, '\\', 'u', hexDigits[r>>12], hexDigits[r>>8&15], hexDigits[r>>4&15], hexDigits[r&15])
+			if r == utf8.RuneError {
+				dst = append(dst, invalidUTF8...)
+			} else {
+				dst = append(dst, '\\', 'u', '2', '0', '2', hexDigits[r&15])
+			}
 		} else {
 			dst = appendEscape(append(dst, s[start:i]...), c)
 		}

@@ -3,25 +3,26 @@ package jsonwire
 // An Array is the reading of one array.
 type Array struct {
 	Index int // of the current element
+	Pos   int // where it starts, to be set to where it ends; after the last, where the array ends
 
 	r     *Reader
 	start int // where the array starts
 	at    place
 }
 
-// Array enters an array. For null, and for a value of another type, which is a
-// TypeError, it has no elements.
-func (r *Reader) Array() Array {
-	at := r.enter('[', "array")
+// Array enters the array at i. For null, and for a value of another type, which
+// is a TypeError, it has no elements.
+func (r *Reader) Array(i int) Array {
+	i, entered := r.enter(i, '[', "array")
 
-	return Array{Index: -1, r: r, start: r.pos, at: at}
+	return Array{Index: -1, Pos: i, r: r, start: i, at: place{open: entered, separator: '['}}
 }
 
 // Next moves to the next element, which is to be read by the caller.
 func (a *Array) Next() bool {
 	r := a.r
-	if r.trouble == 0 && a.at.sep == ',' && r.pos < len(r.src) && r.src[r.pos] == ',' {
-		r.pos++
+	if r.trouble == 0 && a.at.separator == ',' && a.Pos < len(r.src) && r.src[a.Pos] == ',' {
+		a.Pos++
 		a.Index++
 
 		return true
@@ -31,30 +32,28 @@ func (a *Array) Next() bool {
 }
 
 func (a *Array) next() bool {
-	if a.at.sep == closed || a.r.trouble != 0 && !a.r.unwind(int(a.at.depth), "") {
+	if !a.r.goOn(&a.at, nil) {
 		return false
 	}
-	i, more := a.r.separator(&a.at, ']')
-	if !more {
+	var more bool
+	if a.Pos, more = a.r.separator(a.Pos, a.at.separator, ']'); !more {
+		a.at = place{ended: a.r.trouble&stopped == 0}
 		return false
 	}
-	a.r.pos = i
+	a.at.separator = ','
 	a.Index++
 
 	return true
 }
 
-// ended reports whether the closing bracket has been read.
-func (a *Array) ended() bool { return a.at.sep == closed && a.at.depth > 0 }
-
 // Empty reports whether there was an array, and it had no elements.
-func (a *Array) Empty() bool { return a.ended() && a.Index < 0 }
+func (a *Array) Empty() bool { return a.at.ended && a.Index < 0 }
 
 // Cut returns how many of n elements the array has set: the rest is to be cut
 // off a slice or zeroed in an array. It is n if there was no array or its
 // reading has ended early.
 func (a *Array) Cut(n int) int {
-	if !a.ended() {
+	if !a.at.ended {
 		return n
 	}
 
@@ -68,7 +67,7 @@ func (a *Array) Room() int {
 	if a.Index <= 0 {
 		return 1
 	}
-	size := max(1, (a.r.pos-a.start)/a.Index)
+	size := max(1, (a.Pos-a.start)/a.Index)
 
-	return min(1+(len(a.r.src)-a.r.pos)/size, 3*a.Index)
+	return min(1+(len(a.r.src)-a.Pos)/size, 3*a.Index)
 }

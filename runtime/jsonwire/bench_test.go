@@ -47,122 +47,148 @@ type listing struct {
 }
 
 var (
-	peerFields     = Fields{Keys: []string{`"id":`, `"zone":`, `"weight":`}}
-	resourceFields = Fields{Keys: []string{
-		`"resourceType":`, `"resourceId":`, `"partitionKey":`, `"payloadEncoding":`, `"attributes":`, `"body":`,
-		`"priority":`, `"deadline":`, `"timeout":`, `"requestedBy":`, `"tags":`, `"state":`,
+	peerFields     = Fields{Names: []string{"id", "zone", "weight"}}
+	resourceFields = Fields{Names: []string{
+		"resourceType", "resourceId", "partitionKey", "payloadEncoding", "attributes", "body",
+		"priority", "deadline", "timeout", "requestedBy", "tags", "state",
 	}}
-	entryFields = Fields{Keys: []string{
-		`"id":`, `"seq":`, `"score":`, `"active":`, `"label":`, `"at":`, `"owner":`,
+	entryFields = Fields{Names: []string{
+		"id", "seq", "score", "active", "label", "at", "owner",
 	}}
-	listingFields = Fields{Keys: []string{`"name":`, `"entries":`}}
+	listingFields = Fields{Names: []string{"name", "entries"}}
 )
 
-func decodePeer(r *Reader, p *peer) {
-	o := r.Object(&peerFields)
-	for o.Next() {
-		switch o.Field {
-		case 0:
-			r.String(&p.ID)
-		case 1:
-			r.String(&p.Zone)
-		case 2:
-			r.Float64(&p.Weight)
+func decodePeer(r *Reader, i int, p *peer) int {
+	start, more := r.Open(i)
+	for i = start; more; i, more = r.Rest(i, start, &peerFields) {
+		if v := r.First(i, "id"); v > 0 {
+			i = r.String(v, &p.ID)
+		}
+		if v := r.Then(i, "zone"); v > 0 {
+			i = r.String(v, &p.Zone)
+		}
+		if v := r.Then(i, "weight"); v > 0 {
+			i = r.Float64(v, &p.Weight)
 		}
 	}
+
+	return i
 }
 
-func decodeResource(r *Reader, p *resource) {
-	o := r.Object(&resourceFields)
-	for o.Next() {
-		switch o.Field {
-		case 0:
-			r.String(&p.ResourceType)
-		case 1:
-			r.String(&p.ResourceID)
-		case 2:
-			r.String(&p.PartitionKey)
-		case 3:
-			r.String(&p.PayloadEncoding)
-		case 4:
-			r.StringMap(&p.Attributes)
-		case 5:
-			r.Bytes(&p.Body)
-		case 6:
-			r.Int32(&p.Priority)
-		case 7:
-			r.Time(&p.Deadline)
-		case 8:
-			r.Int64((*int64)(&p.Timeout))
-		case 9:
-			if r.Null() {
-				p.RequestedBy = nil
-				break
+func decodeResource(r *Reader, i int, p *resource) int {
+	start, more := r.Open(i)
+	for i = start; more; i, more = r.Rest(i, start, &resourceFields) {
+		if v := r.First(i, "resourceType"); v > 0 {
+			i = r.String(v, &p.ResourceType)
+		}
+		if v := r.Then(i, "resourceId"); v > 0 {
+			i = r.String(v, &p.ResourceID)
+		}
+		if v := r.Then(i, "partitionKey"); v > 0 {
+			i = r.String(v, &p.PartitionKey)
+		}
+		if v := r.Then(i, "payloadEncoding"); v > 0 {
+			i = r.String(v, &p.PayloadEncoding)
+		}
+		if v := r.Then(i, "attributes"); v > 0 {
+			i = r.StringMap(v, &p.Attributes)
+		}
+		if v := r.Then(i, "body"); v > 0 {
+			i = r.Bytes(v, &p.Body)
+		}
+		if v := r.Then(i, "priority"); v > 0 {
+			i = r.Int32(v, &p.Priority)
+		}
+		if v := r.Then(i, "deadline"); v > 0 {
+			i = r.Time(v, &p.Deadline)
+		}
+		if v := r.Then(i, "timeout"); v > 0 {
+			i = r.Int64(v, (*int64)(&p.Timeout))
+		}
+		if v := r.Then(i, "requestedBy"); v > 0 {
+			if end, null := r.Null(v); null {
+				i, p.RequestedBy = end, nil
+			} else {
+				if p.RequestedBy == nil {
+					p.RequestedBy = new(peer)
+				}
+				i = decodePeer(r, v, p.RequestedBy)
 			}
-			if p.RequestedBy == nil {
-				p.RequestedBy = new(peer)
-			}
-			decodePeer(r, p.RequestedBy)
-		case 10:
-			r.Strings(&p.Tags)
-		case 11:
-			r.Int(&p.State)
+		}
+		if v := r.Then(i, "tags"); v > 0 {
+			i = r.Strings(v, &p.Tags)
+		}
+		if v := r.Then(i, "state"); v > 0 {
+			i = r.Int(v, &p.State)
 		}
 	}
+
+	return i
 }
 
-func decodeEntry(r *Reader, p *entry) {
-	o := r.Object(&entryFields)
-	for o.Next() {
-		switch o.Field {
-		case 0:
-			r.String(&p.ID)
-		case 1:
-			r.Int64(&p.Seq)
-		case 2:
-			r.Float64(&p.Score)
-		case 3:
-			r.Bool(&p.Active)
-		case 4:
-			r.String(&p.Label)
-		case 5:
-			r.Time(&p.At)
-		case 6:
-			decodePeer(r, &p.Owner)
+func decodeEntry(r *Reader, i int, p *entry) int {
+	start, more := r.Open(i)
+	for i = start; more; i, more = r.Rest(i, start, &entryFields) {
+		if v := r.First(i, "id"); v > 0 {
+			i = r.String(v, &p.ID)
+		}
+		if v := r.Then(i, "seq"); v > 0 {
+			i = r.Int64(v, &p.Seq)
+		}
+		if v := r.Then(i, "score"); v > 0 {
+			i = r.Float64(v, &p.Score)
+		}
+		if v := r.Then(i, "active"); v > 0 {
+			i = r.Bool(v, &p.Active)
+		}
+		if v := r.Then(i, "label"); v > 0 {
+			i = r.String(v, &p.Label)
+		}
+		if v := r.Then(i, "at"); v > 0 {
+			i = r.Time(v, &p.At)
+		}
+		if v := r.Then(i, "owner"); v > 0 {
+			i = decodePeer(r, v, &p.Owner)
 		}
 	}
+
+	return i
 }
 
-func decodeListing(r *Reader, p *listing) {
-	o := r.Object(&listingFields)
-	for o.Next() {
-		switch o.Field {
-		case 0:
-			r.String(&p.Name)
-		case 1:
-			decodeEntries(r, &p.Entries)
+func decodeListing(r *Reader, i int, p *listing) int {
+	start, more := r.Open(i)
+	for i = start; more; i, more = r.Rest(i, start, &listingFields) {
+		if v := r.First(i, "name"); v > 0 {
+			i = r.String(v, &p.Name)
+		}
+		if v := r.Then(i, "entries"); v > 0 {
+			i = decodeEntries(r, v, &p.Entries)
 		}
 	}
+
+	return i
 }
 
-func decodeEntries(r *Reader, s *[]entry) {
-	if r.Null() {
+func decodeEntries(r *Reader, i int, s *[]entry) int {
+	if end, null := r.Null(i); null {
 		*s = nil
-		return
+		return end
 	}
 	v := *s
-	a := r.Array()
+	a := r.Array(i)
 	for a.Next() {
 		if a.Index == cap(v) {
 			v = slices.Grow(v, a.Room())
 		}
 		v = v[:max(len(v), a.Index+1)]
-		decodeEntry(r, &v[a.Index])
+		a.Pos = decodeEntry(r, a.Pos, &v[a.Index])
 	}
 	if a.Empty() {
 		v = []entry{}
 	}
 	*s = v[:a.Cut(len(v))]
+
+	return a.Pos
 }
 
 func appendPeer(dst []byte, p *peer) (_ []byte, err error) {
@@ -258,19 +284,18 @@ func BenchmarkDecode(b *testing.B) {
 		name  string
 		src   []byte
 		fresh func() any
-		own   func(*Reader)
+		own   func(*Reader) int
 	}{
-		{"lease", lease, func() any { return new(resource) }, func(r *Reader) { var p resource; decodeResource(r, &p) }},
-		{"indented", indented, func() any { return new(resource) }, func(r *Reader) { var p resource; decodeResource(r, &p) }},
-		{"large", large, func() any { return new(listing) }, func(r *Reader) { var p listing; decodeListing(r, &p) }},
+		{"lease", lease, func() any { return new(resource) }, func(r *Reader) int { var p resource; return decodeResource(r, 0, &p) }},
+		{"indented", indented, func() any { return new(resource) }, func(r *Reader) int { var p resource; return decodeResource(r, 0, &p) }},
+		{"large", large, func() any { return new(listing) }, func(r *Reader) int { var p listing; return decodeListing(r, 0, &p) }},
 	} {
 		b.Run(c.name+"/jsonwire", func(b *testing.B) {
 			b.SetBytes(int64(len(c.src)))
 			b.ReportAllocs()
 			for b.Loop() {
 				r := NewReader(c.src)
-				c.own(&r)
-				if err := r.Finish(); err != nil {
+				if err := r.Finish(c.own(&r)); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -330,13 +355,13 @@ func BenchmarkParts(b *testing.B) {
 		run  func()
 	}{
 		{"time/append", func() { buf, _ = AppendTime(buf[:0], at) }},
-		{"time/read", func() { r := NewReader(timeText); var t time.Time; r.Time(&t) }},
+		{"time/read", func() { r := NewReader(timeText); var t time.Time; r.Time(0, &t) }},
 		{"float/append", func() { buf, _ = AppendFloat64(buf[:0], 12.625) }},
-		{"float/read", func() { r := NewReader([]byte("12.625")); var f float64; r.Float64(&f) }},
+		{"float/read", func() { r := NewReader([]byte("12.625")); var f float64; r.Float64(0, &f) }},
 		{"bytes/append", func() { buf = AppendBytes(buf[:0], body) }},
-		{"bytes/read", func() { r := NewReader(bodyText); var v []byte; r.Bytes(&v) }},
+		{"bytes/read", func() { r := NewReader(bodyText); var v []byte; r.Bytes(0, &v) }},
 		{"string/append", func() { buf = AppendString(buf[:0], long[1:]) }},
-		{"string/read", func() { r := NewReader([]byte(long)); var v string; r.String(&v) }},
+		{"string/read", func() { r := NewReader([]byte(long)); var v string; r.String(0, &v) }},
 		{"map/append", func() { buf = AppendStringMap(buf[:0], map4) }},
 	}
 	for _, part := range parts {
@@ -363,8 +388,7 @@ func TestBenchmarkedCodecs(t *testing.T) {
 	}
 	var got resource
 	r := NewReader(src)
-	decodeResource(&r, &got)
-	if err := r.Finish(); err != nil || !reflect.DeepEqual(&got, want) {
+	if err := r.Finish(decodeResource(&r, 0, &got)); err != nil || !reflect.DeepEqual(&got, want) {
 		t.Errorf("decoded %+v, %v", got, err)
 	}
 }

@@ -72,68 +72,71 @@ func AppendBase64(dst, b []byte) []byte {
 
 // Bytes reads a byte slice: a base64 string into a new one, an array of numbers
 // over *p, null as nil.
-func (r *Reader) Bytes(p *[]byte) {
-	i := space(r.src, r.pos)
+func (r *Reader) Bytes(i int, p *[]byte) int {
+	i = space(r.src, i)
 	if i < len(r.src) && r.src[i] == '[' {
-		r.byteArray(p)
-		return
+		return r.byteArray(i, p)
 	}
-	if r.Null() {
+	if end, null := r.Null(i); null {
 		*p = nil
-		return
+		return end
 	}
-	if b, ok := r.Base64(); ok {
+	b, end := r.Base64(i)
+	if b != nil {
 		*p = b
 	}
+
+	return end
 }
 
-// Base64 reads a base64 string into a new slice. It is not ok for anything
-// else: broken base64 is a ValueError, a value of another type a TypeError.
-func (r *Reader) Base64() (b []byte, ok bool) {
-	if i := r.pos; i < len(r.src) && r.src[i] == '"' {
+// Base64 reads a base64 string into a new slice. It is nil for anything else:
+// broken base64 is a ValueError, a value of another type a TypeError.
+func (r *Reader) Base64(i int) (b []byte, end int) {
+	if i < len(r.src) && r.src[i] == '"' {
 		if n := bytes.IndexByte(r.src[i+1:], '"'); n >= 0 {
-			if b, ok = decodeBase64(r.src[i+1 : i+1+n]); ok {
-				r.pos = i + n + 2
-				return b, true
+			if b, ok := decodeBase64(r.src[i+1 : i+1+n]); ok {
+				return b, i + n + 2
 			}
 		}
 	}
 
-	return r.base64()
+	return r.base64(i)
 }
 
 // base64 is Base64 for escapes, line breaks and errors.
-func (r *Reader) base64() (b []byte, ok bool) {
-	from, to, ok := r.quotes("bytes")
-	if !ok {
-		return nil, false
+func (r *Reader) base64(i int) (b []byte, end int) {
+	quotes, end := r.quotes(i, "bytes")
+	if quotes.to == 0 {
+		return nil, end
 	}
-	body := r.unquoted(from, to)
+	body := r.unquoted(quotes)
 	b = make([]byte, base64.StdEncoding.DecodedLen(len(body)))
 	n, err := base64.StdEncoding.Decode(b, body)
 	if err != nil {
-		r.reject(err)
-		return nil, false
+		r.reject(end, err)
+		return nil, end
 	}
 
-	return b[:n], true
+	return b[:n], end
 }
 
 // byteArray reads an array of numbers.
-func (r *Reader) byteArray(p *[]byte) {
+func (r *Reader) byteArray(i int, p *[]byte) int {
 	v := *p
-	a := r.Array()
+	a := r.Array(i)
 	for a.Next() {
 		if a.Index == cap(v) {
 			v = append(v, 0)
 		}
 		v = v[:max(len(v), a.Index+1)]
-		r.Uint8(&v[a.Index])
+		a.Pos = r.Uint8(a.Pos, &v[a.Index])
 	}
 	if a.Empty() {
 		v = []byte{}
 	}
 	*p = v[:a.Cut(len(v))]
+
+	return a.Pos
 }
 
 // decodeBase64 decodes what has no line breaks in it.

@@ -43,59 +43,80 @@ type scalars struct {
 	R   region          `json:"Kſ"`
 }
 
-var scalarsFields = Fields{Keys: []string{
-	`"s":`, `"b":`, `"i":`, `"i8":`, `"i16":`, `"i32":`, `"i64":`, `"u":`, `"u8":`, `"u16":`, `"u32":`, `"u64":`,
-	`"up":`, `"f32":`, `"f64":`, `"d":`, `"t":`, `"bs":`, `"raw":`, `"n":`, `"Kſ":`,
+var scalarsFields = Fields{Names: []string{
+	"s", "b", "i", "i8", "i16", "i32", "i64", "u", "u8", "u16", "u32", "u64",
+	"up", "f32", "f64", "d", "t", "bs", "raw", "n", "Kſ",
 }}
 
-func decodeScalars(r *Reader, p *scalars) {
-	o := r.Object(&scalarsFields)
-	for o.Next() {
-		switch o.Field {
-		case 0:
-			r.String(&p.S)
-		case 1:
-			r.Bool(&p.B)
-		case 2:
-			r.Int(&p.I)
-		case 3:
-			r.Int8(&p.I8)
-		case 4:
-			r.Int16(&p.I16)
-		case 5:
-			r.Int32((*int32)(&p.I32))
-		case 6:
-			r.Int64(&p.I64)
-		case 7:
-			r.Uint(&p.U)
-		case 8:
-			r.Uint8(&p.U8)
-		case 9:
-			r.Uint16(&p.U16)
-		case 10:
-			r.Uint32(&p.U32)
-		case 11:
-			r.Uint64(&p.U64)
-		case 12:
-			r.Uintptr(&p.UP)
-		case 13:
-			r.Float32(&p.F32)
-		case 14:
-			r.Float64(&p.F64)
-		case 15:
-			r.Int64((*int64)(&p.D))
-		case 16:
-			r.Time(&p.T)
-		case 17:
-			r.Bytes((*[]byte)(&p.BS))
-		case 18:
-			r.RawMessage((*[]byte)(&p.Raw))
-		case 19:
-			r.Number((*string)(&p.N))
-		case 20:
-			r.String((*string)(&p.R))
+func decodeScalars(r *Reader, i int, p *scalars) int {
+	start, more := r.Open(i)
+	for i = start; more; i, more = r.Rest(i, start, &scalarsFields) {
+		if v := r.First(i, "s"); v > 0 {
+			i = r.String(v, &p.S)
+		}
+		if v := r.Then(i, "b"); v > 0 {
+			i = r.Bool(v, &p.B)
+		}
+		if v := r.Then(i, "i"); v > 0 {
+			i = r.Int(v, &p.I)
+		}
+		if v := r.Then(i, "i8"); v > 0 {
+			i = r.Int8(v, &p.I8)
+		}
+		if v := r.Then(i, "i16"); v > 0 {
+			i = r.Int16(v, &p.I16)
+		}
+		if v := r.Then(i, "i32"); v > 0 {
+			i = r.Int32(v, (*int32)(&p.I32))
+		}
+		if v := r.Then(i, "i64"); v > 0 {
+			i = r.Int64(v, &p.I64)
+		}
+		if v := r.Then(i, "u"); v > 0 {
+			i = r.Uint(v, &p.U)
+		}
+		if v := r.Then(i, "u8"); v > 0 {
+			i = r.Uint8(v, &p.U8)
+		}
+		if v := r.Then(i, "u16"); v > 0 {
+			i = r.Uint16(v, &p.U16)
+		}
+		if v := r.Then(i, "u32"); v > 0 {
+			i = r.Uint32(v, &p.U32)
+		}
+		if v := r.Then(i, "u64"); v > 0 {
+			i = r.Uint64(v, &p.U64)
+		}
+		if v := r.Then(i, "up"); v > 0 {
+			i = r.Uintptr(v, &p.UP)
+		}
+		if v := r.Then(i, "f32"); v > 0 {
+			i = r.Float32(v, &p.F32)
+		}
+		if v := r.Then(i, "f64"); v > 0 {
+			i = r.Float64(v, &p.F64)
+		}
+		if v := r.Then(i, "d"); v > 0 {
+			i = r.Int64(v, (*int64)(&p.D))
+		}
+		if v := r.Then(i, "t"); v > 0 {
+			i = r.Time(v, &p.T)
+		}
+		if v := r.Then(i, "bs"); v > 0 {
+			i = r.Bytes(v, (*[]byte)(&p.BS))
+		}
+		if v := r.Then(i, "raw"); v > 0 {
+			i = r.RawMessage(v, (*[]byte)(&p.Raw))
+		}
+		if v := r.Then(i, "n"); v > 0 {
+			i = r.Number(v, (*string)(&p.N))
+		}
+		if v := r.Then(i, "Kſ"); v > 0 {
+			i = r.String(v, (*string)(&p.R))
 		}
 	}
+
+	return i
 }
 
 func appendScalars(dst []byte, p *scalars) ([]byte, error) {
@@ -169,161 +190,183 @@ type tree struct {
 	Bits [][]int8         `json:"bits"`
 }
 
-var treeFields = Fields{Keys: []string{
-	`"name":`, `"size":`, `"next":`, `"list":`, `"refs":`, `"kids":`, `"ptrs":`, `"tags":`, `"bits":`,
+var treeFields = Fields{Names: []string{
+	"name", "size", "next", "list", "refs", "kids", "ptrs", "tags", "bits",
 }}
 
-func decodeTree(r *Reader, p *tree) {
-	o := r.Object(&treeFields)
-	for o.Next() {
-		switch o.Field {
-		case 0:
-			r.String(&p.Name)
-		case 1:
-			r.Int(&p.Size)
-		case 2:
-			decodeTreePointer(r, &p.Next)
-		case 3:
-			decodeTreeSlice(r, &p.List)
-		case 4:
-			decodeTreePointerSlice(r, &p.Refs)
-		case 5:
-			decodeTreeMap(r, &p.Kids)
-		case 6:
-			decodeTreePointerMap(r, &p.Ptrs)
-		case 7:
-			r.Strings(&p.Tags)
-		case 8:
-			decodeBits(r, &p.Bits)
+func decodeTree(r *Reader, i int, p *tree) int {
+	start, more := r.Open(i)
+	for i = start; more; i, more = r.Rest(i, start, &treeFields) {
+		if v := r.First(i, "name"); v > 0 {
+			i = r.String(v, &p.Name)
+		}
+		if v := r.Then(i, "size"); v > 0 {
+			i = r.Int(v, &p.Size)
+		}
+		if v := r.Then(i, "next"); v > 0 {
+			i = decodeTreePointer(r, v, &p.Next)
+		}
+		if v := r.Then(i, "list"); v > 0 {
+			i = decodeTreeSlice(r, v, &p.List)
+		}
+		if v := r.Then(i, "refs"); v > 0 {
+			i = decodeTreePointerSlice(r, v, &p.Refs)
+		}
+		if v := r.Then(i, "kids"); v > 0 {
+			i = decodeTreeMap(r, v, &p.Kids)
+		}
+		if v := r.Then(i, "ptrs"); v > 0 {
+			i = decodeTreePointerMap(r, v, &p.Ptrs)
+		}
+		if v := r.Then(i, "tags"); v > 0 {
+			i = r.Strings(v, &p.Tags)
+		}
+		if v := r.Then(i, "bits"); v > 0 {
+			i = decodeBits(r, v, &p.Bits)
 		}
 	}
+
+	return i
 }
 
-func decodeTreePointer(r *Reader, p **tree) {
-	if r.Null() {
+func decodeTreePointer(r *Reader, i int, p **tree) int {
+	if end, null := r.Null(i); null {
 		*p = nil
-		return
+		return end
 	}
 	if *p == nil {
 		*p = new(tree)
 	}
-	decodeTree(r, *p)
+
+	return decodeTree(r, i, *p)
 }
 
-func decodeTreeSlice(r *Reader, s *[]tree) {
-	if r.Null() {
+func decodeTreeSlice(r *Reader, i int, s *[]tree) int {
+	if end, null := r.Null(i); null {
 		*s = nil
-		return
+		return end
 	}
 	v := *s
-	a := r.Array()
+	a := r.Array(i)
 	for a.Next() {
 		if a.Index == cap(v) {
 			v = slices.Grow(v, a.Room())
 		}
 		v = v[:max(len(v), a.Index+1)]
-		decodeTree(r, &v[a.Index])
+		a.Pos = decodeTree(r, a.Pos, &v[a.Index])
 	}
 	if a.Empty() {
 		v = []tree{}
 	}
 	*s = v[:a.Cut(len(v))]
+
+	return a.Pos
 }
 
-func decodeTreePointerSlice(r *Reader, s *[]*tree) {
-	if r.Null() {
+func decodeTreePointerSlice(r *Reader, i int, s *[]*tree) int {
+	if end, null := r.Null(i); null {
 		*s = nil
-		return
+		return end
 	}
 	v := *s
-	a := r.Array()
+	a := r.Array(i)
 	for a.Next() {
 		if a.Index == cap(v) {
 			v = slices.Grow(v, a.Room())
 		}
 		v = v[:max(len(v), a.Index+1)]
-		decodeTreePointer(r, &v[a.Index])
+		a.Pos = decodeTreePointer(r, a.Pos, &v[a.Index])
 	}
 	if a.Empty() {
 		v = []*tree{}
 	}
 	*s = v[:a.Cut(len(v))]
+
+	return a.Pos
 }
 
-func decodeTreeMap(r *Reader, p *map[string]tree) {
-	if r.Null() {
+func decodeTreeMap(r *Reader, i int, p *map[string]tree) int {
+	if end, null := r.Null(i); null {
 		*p = nil
-		return
+		return end
 	}
-	m := r.Map()
+	m := r.Map(i)
 	if m.Opened() && *p == nil {
 		*p = make(map[string]tree)
 	}
 	for m.Next() {
 		var v tree
-		decodeTree(r, &v)
+		m.Pos = decodeTree(r, m.Pos, &v)
 		if k, ok := m.Key(); ok {
 			(*p)[k] = v
 		}
 	}
+
+	return m.Pos
 }
 
-func decodeTreePointerMap(r *Reader, p *map[string]*tree) {
-	if r.Null() {
+func decodeTreePointerMap(r *Reader, i int, p *map[string]*tree) int {
+	if end, null := r.Null(i); null {
 		*p = nil
-		return
+		return end
 	}
-	m := r.Map()
+	m := r.Map(i)
 	if m.Opened() && *p == nil {
 		*p = make(map[string]*tree)
 	}
 	for m.Next() {
 		var v *tree
-		decodeTreePointer(r, &v)
+		m.Pos = decodeTreePointer(r, m.Pos, &v)
 		if k, ok := m.Key(); ok {
 			(*p)[k] = v
 		}
 	}
+
+	return m.Pos
 }
 
-func decodeBits(r *Reader, s *[][]int8) {
-	if r.Null() {
+func decodeBits(r *Reader, i int, s *[][]int8) int {
+	if end, null := r.Null(i); null {
 		*s = nil
-		return
+		return end
 	}
 	v := *s
-	a := r.Array()
+	a := r.Array(i)
 	for a.Next() {
 		if a.Index == cap(v) {
 			v = slices.Grow(v, a.Room())
 		}
 		v = v[:max(len(v), a.Index+1)]
-		decodeInt8s(r, &v[a.Index])
+		a.Pos = decodeInt8s(r, a.Pos, &v[a.Index])
 	}
 	if a.Empty() {
 		v = [][]int8{}
 	}
 	*s = v[:a.Cut(len(v))]
+
+	return a.Pos
 }
 
-func decodeInt8s(r *Reader, s *[]int8) {
-	if r.Null() {
+func decodeInt8s(r *Reader, i int, s *[]int8) int {
+	if end, null := r.Null(i); null {
 		*s = nil
-		return
+		return end
 	}
 	v := *s
-	a := r.Array()
+	a := r.Array(i)
 	for a.Next() {
 		if a.Index == cap(v) {
 			v = slices.Grow(v, a.Room())
 		}
 		v = v[:max(len(v), a.Index+1)]
-		r.Int8(&v[a.Index])
+		a.Pos = r.Int8(a.Pos, &v[a.Index])
 	}
 	if a.Empty() {
 		v = []int8{}
 	}
 	*s = v[:a.Cut(len(v))]
+
+	return a.Pos
 }
 
 func appendTree(dst []byte, p *tree, depth int) ([]byte, error) {
@@ -490,12 +533,12 @@ type outer struct {
 }
 
 var (
-	zoneFields  = Fields{Keys: []string{`"id":`, `"rank":`}}
-	siteFields  = Fields{Keys: []string{`"code":`}}
+	zoneFields  = Fields{Names: []string{"id", "rank"}}
+	siteFields  = Fields{Names: []string{"code"}}
 	outerFields = Fields{
-		Keys: []string{
-			`"id":`, `"kind":`, `"zone":`, `"note":`, `"rate":`, `"name":`, `"sites":`, `"arr":`, `"two":`, `"raw4":`,
-			`"pi":`, `"ps":`, `"pp":`, `"pz":`,
+		Names: []string{
+			"id", "kind", "zone", "note", "rate", "name", "sites", "arr", "two", "raw4",
+			"pi", "ps", "pp", "pz",
 		},
 		Paths: []string{
 			"Base.id", "Base.kind", "Base.zone", "Extra.note", "Extra.rate", "name", "sites", "arr", "two", "raw4",
@@ -504,138 +547,163 @@ var (
 	}
 )
 
-func decodeZone(r *Reader, p *zone) {
-	o := r.Object(&zoneFields)
-	for o.Next() {
-		switch o.Field {
-		case 0:
-			r.String(&p.ID)
-		case 1:
-			r.Int8(&p.Rank)
+func decodeZone(r *Reader, i int, p *zone) int {
+	start, more := r.Open(i)
+	for i = start; more; i, more = r.Rest(i, start, &zoneFields) {
+		if v := r.First(i, "id"); v > 0 {
+			i = r.String(v, &p.ID)
+		}
+		if v := r.Then(i, "rank"); v > 0 {
+			i = r.Int8(v, &p.Rank)
 		}
 	}
+
+	return i
 }
 
-func decodeSite(r *Reader, p *site) {
-	o := r.Object(&siteFields)
-	for o.Next() {
-		r.Int16(&p.Code)
+func decodeSite(r *Reader, i int, p *site) int {
+	start, more := r.Open(i)
+	for i = start; more; i, more = r.Rest(i, start, &siteFields) {
+		if v := r.First(i, "code"); v > 0 {
+			i = r.Int16(v, &p.Code)
+		}
 	}
+
+	return i
 }
 
-func decodeOuter(r *Reader, p *outer) {
-	o := r.Object(&outerFields)
-	for o.Next() {
-		switch o.Field {
-		case 0:
-			r.String(&p.ID)
-		case 1:
-			r.Uint8(&p.Kind)
-		case 2:
-			decodeZone(r, &p.Zone)
-		case 3:
+func decodeOuter(r *Reader, i int, p *outer) int {
+	start, more := r.Open(i)
+	for i = start; more; i, more = r.Rest(i, start, &outerFields) {
+		if v := r.First(i, "id"); v > 0 {
+			i = r.String(v, &p.ID)
+		}
+		if v := r.Then(i, "kind"); v > 0 {
+			i = r.Uint8(v, &p.Kind)
+		}
+		if v := r.Then(i, "zone"); v > 0 {
+			i = decodeZone(r, v, &p.Zone)
+		}
+		if v := r.Then(i, "note"); v > 0 {
 			if p.Extra == nil {
 				p.Extra = new(Extra)
 			}
-			r.String(&p.Note)
-		case 4:
+			i = r.String(v, &p.Note)
+		}
+		if v := r.Then(i, "rate"); v > 0 {
 			if p.Extra == nil {
 				p.Extra = new(Extra)
 			}
-			r.Int(&p.Rate)
-		case 5:
-			r.String(&p.Name)
-		case 6:
-			decodeSites(r, &p.Sites)
-		case 7:
-			a := r.Array()
+			i = r.Int(v, &p.Rate)
+		}
+		if v := r.Then(i, "name"); v > 0 {
+			i = r.String(v, &p.Name)
+		}
+		if v := r.Then(i, "sites"); v > 0 {
+			i = decodeSites(r, v, &p.Sites)
+		}
+		if v := r.Then(i, "arr"); v > 0 {
+			a := r.Array(v)
 			for a.Next() {
 				if a.Index >= len(p.Arr) {
-					r.Skip()
+					a.Pos = r.Skip(a.Pos)
 					continue
 				}
-				r.Float64(&p.Arr[a.Index])
+				a.Pos = r.Float64(a.Pos, &p.Arr[a.Index])
 			}
 			clear(p.Arr[a.Cut(len(p.Arr)):])
-		case 8:
-			a := r.Array()
+			i = a.Pos
+		}
+		if v := r.Then(i, "two"); v > 0 {
+			a := r.Array(v)
 			for a.Next() {
 				if a.Index >= len(p.Two) {
-					r.Skip()
+					a.Pos = r.Skip(a.Pos)
 					continue
 				}
-				decodeZone(r, &p.Two[a.Index])
+				a.Pos = decodeZone(r, a.Pos, &p.Two[a.Index])
 			}
 			clear(p.Two[a.Cut(len(p.Two)):])
-		case 9:
-			a := r.Array()
+			i = a.Pos
+		}
+		if v := r.Then(i, "raw4"); v > 0 {
+			a := r.Array(v)
 			for a.Next() {
 				if a.Index >= len(p.Raw4) {
-					r.Skip()
+					a.Pos = r.Skip(a.Pos)
 					continue
 				}
-				r.Uint8(&p.Raw4[a.Index])
+				a.Pos = r.Uint8(a.Pos, &p.Raw4[a.Index])
 			}
 			clear(p.Raw4[a.Cut(len(p.Raw4)):])
-		case 10:
-			if r.Null() {
-				p.PI = nil
-				break
+			i = a.Pos
+		}
+		if v := r.Then(i, "pi"); v > 0 {
+			if end, null := r.Null(v); null {
+				i, p.PI = end, nil
+			} else {
+				if p.PI == nil {
+					p.PI = new(int)
+				}
+				i = r.Int(v, p.PI)
 			}
-			if p.PI == nil {
-				p.PI = new(int)
+		}
+		if v := r.Then(i, "ps"); v > 0 {
+			if end, null := r.Null(v); null {
+				i, p.PS = end, nil
+			} else {
+				if p.PS == nil {
+					p.PS = new(string)
+				}
+				i = r.String(v, p.PS)
 			}
-			r.Int(p.PI)
-		case 11:
-			if r.Null() {
-				p.PS = nil
-				break
+		}
+		if v := r.Then(i, "pp"); v > 0 {
+			if end, null := r.Null(v); null {
+				i, p.PP = end, nil
+			} else {
+				if p.PP == nil {
+					p.PP = new(*bool)
+				}
+				if *p.PP == nil {
+					*p.PP = new(bool)
+				}
+				i = r.Bool(v, *p.PP)
 			}
-			if p.PS == nil {
-				p.PS = new(string)
+		}
+		if v := r.Then(i, "pz"); v > 0 {
+			if end, null := r.Null(v); null {
+				i, p.PZ = end, nil
+			} else {
+				if p.PZ == nil {
+					p.PZ = new(zone)
+				}
+				i = decodeZone(r, v, p.PZ)
 			}
-			r.String(p.PS)
-		case 12:
-			if r.Null() {
-				p.PP = nil
-				break
-			}
-			if p.PP == nil {
-				p.PP = new(*bool)
-			}
-			if *p.PP == nil {
-				*p.PP = new(bool)
-			}
-			r.Bool(*p.PP)
-		case 13:
-			if r.Null() {
-				p.PZ = nil
-				break
-			}
-			if p.PZ == nil {
-				p.PZ = new(zone)
-			}
-			decodeZone(r, p.PZ)
 		}
 	}
+
+	return i
 }
 
-func decodeSites(r *Reader, p *map[string]site) {
-	if r.Null() {
+func decodeSites(r *Reader, i int, p *map[string]site) int {
+	if end, null := r.Null(i); null {
 		*p = nil
-		return
+		return end
 	}
-	m := r.Map()
+	m := r.Map(i)
 	if m.Opened() && *p == nil {
 		*p = make(map[string]site)
 	}
 	for m.Next() {
 		var v site
-		decodeSite(r, &v)
+		m.Pos = decodeSite(r, m.Pos, &v)
 		if k, ok := m.Key(); ok {
 			(*p)[k] = v
 		}
 	}
+
+	return m.Pos
 }
 
 // quotes has every kind ",string" applies to.
@@ -655,89 +723,128 @@ type quotes struct {
 	X   spelt       `json:"x,string"`
 }
 
-var quotesFields = Fields{Keys: []string{
-	`"s":`, `"b":`, `"i":`, `"i8":`, `"u16":`, `"f32":`, `"f64":`, `"n":`, `"pi":`, `"ps":`, `"pb":`, `"m":`, `"x":`,
+var quotesFields = Fields{Names: []string{
+	"s", "b", "i", "i8", "u16", "f32", "f64", "n", "pi", "ps", "pb", "m", "x",
 }}
 
-func decodeQuotes(r *Reader, p *quotes) {
-	o := r.Object(&quotesFields)
-	for o.Next() {
-		switch o.Field {
-		case 0:
-			if v, ok := r.QuotedString(); ok {
-				p.S = v
+func decodeQuotes(r *Reader, i int, p *quotes) int {
+	start, more := r.Open(i)
+	for i = start; more; i, more = r.Rest(i, start, &quotesFields) {
+		if v := r.First(i, "s"); v > 0 {
+			q, end, ok := r.QuotedString(v)
+			if ok {
+				p.S = q
 			}
-		case 1:
-			if v, ok := r.QuotedBool(); ok {
-				p.B = v
+			i = end
+		}
+		if v := r.Then(i, "b"); v > 0 {
+			q, end, ok := r.QuotedBool(v)
+			if ok {
+				p.B = q
 			}
-		case 2:
-			if v, ok := r.QuotedInt(strconv.IntSize); ok {
-				p.I = int(v)
+			i = end
+		}
+		if v := r.Then(i, "i"); v > 0 {
+			q, end, ok := r.QuotedInt(v, strconv.IntSize)
+			if ok {
+				p.I = int(q)
 			}
-		case 3:
-			if v, ok := r.QuotedInt(8); ok {
-				p.I8 = int8(v)
+			i = end
+		}
+		if v := r.Then(i, "i8"); v > 0 {
+			q, end, ok := r.QuotedInt(v, 8)
+			if ok {
+				p.I8 = int8(q)
 			}
-		case 4:
-			if v, ok := r.QuotedUint(16); ok {
-				p.U16 = uint16(v)
+			i = end
+		}
+		if v := r.Then(i, "u16"); v > 0 {
+			q, end, ok := r.QuotedUint(v, 16)
+			if ok {
+				p.U16 = uint16(q)
 			}
-		case 5:
-			if v, ok := r.QuotedFloat(32); ok {
-				p.F32 = float32(v)
+			i = end
+		}
+		if v := r.Then(i, "f32"); v > 0 {
+			q, end, ok := r.QuotedFloat(v, 32)
+			if ok {
+				p.F32 = float32(q)
 			}
-		case 6:
-			if v, ok := r.QuotedFloat(64); ok {
-				p.F64 = v
+			i = end
+		}
+		if v := r.Then(i, "f64"); v > 0 {
+			q, end, ok := r.QuotedFloat(v, 64)
+			if ok {
+				p.F64 = q
 			}
-		case 7:
-			if v, ok := r.QuotedNumber(); ok {
-				p.N = json.Number(v)
+			i = end
+		}
+		if v := r.Then(i, "n"); v > 0 {
+			q, end, ok := r.QuotedNumber(v)
+			if ok {
+				p.N = json.Number(q)
 			}
-		case 8:
-			if r.NullQuoted() {
-				p.PI = nil
-				break
-			}
-			if p.PI == nil && r.Quoted() {
-				p.PI = new(int64)
-			}
-			if v, ok := r.QuotedInt(64); ok {
-				*p.PI = v
-			}
-		case 9:
-			if r.NullQuoted() {
-				p.PS = nil
-				break
-			}
-			if p.PS == nil && r.Quoted() {
-				p.PS = new(string)
-			}
-			if v, ok := r.QuotedString(); ok {
-				*p.PS = v
-			}
-		case 10:
-			if r.NullQuoted() {
-				p.PB = nil
-				break
-			}
-			if p.PB == nil && r.Quoted() {
-				p.PB = new(bool)
-			}
-			if v, ok := r.QuotedBool(); ok {
-				*p.PB = v
-			}
-		case 11:
-			if raw := r.QuotedRaw(); raw != nil {
-				r.Check(p.M.UnmarshalJSON(raw))
-			}
-		case 12:
-			if text := r.QuotedText(); text != nil {
-				r.Check(p.X.UnmarshalText(text))
+			i = end
+		}
+		if v := r.Then(i, "pi"); v > 0 {
+			if end, null := r.NullQuoted(v); null {
+				i, p.PI = end, nil
+			} else {
+				if p.PI == nil && r.Quoted(v) {
+					p.PI = new(int64)
+				}
+				q, end, ok := r.QuotedInt(v, 64)
+				if ok {
+					*p.PI = q
+				}
+				i = end
 			}
 		}
+		if v := r.Then(i, "ps"); v > 0 {
+			if end, null := r.NullQuoted(v); null {
+				i, p.PS = end, nil
+			} else {
+				if p.PS == nil && r.Quoted(v) {
+					p.PS = new(string)
+				}
+				q, end, ok := r.QuotedString(v)
+				if ok {
+					*p.PS = q
+				}
+				i = end
+			}
+		}
+		if v := r.Then(i, "pb"); v > 0 {
+			if end, null := r.NullQuoted(v); null {
+				i, p.PB = end, nil
+			} else {
+				if p.PB == nil && r.Quoted(v) {
+					p.PB = new(bool)
+				}
+				q, end, ok := r.QuotedBool(v)
+				if ok {
+					*p.PB = q
+				}
+				i = end
+			}
+		}
+		if v := r.Then(i, "m"); v > 0 {
+			raw, end := r.QuotedRaw(v)
+			if raw != nil {
+				r.Check(end, p.M.UnmarshalJSON(raw))
+			}
+			i = end
+		}
+		if v := r.Then(i, "x"); v > 0 {
+			text, end := r.QuotedText(v)
+			if text != nil {
+				r.Check(end, p.X.UnmarshalText(text))
+			}
+			i = end
+		}
 	}
+
+	return i
 }
 
 var errPicky = errors.New("picky: no")
@@ -775,8 +882,7 @@ type nested struct {
 
 func (n *nested) UnmarshalJSON(src []byte) error {
 	r := NewReader(src)
-	decodeZone(&r, &n.Z)
-	err := r.Finish()
+	err := r.Finish(decodeZone(&r, 0, &n.Z))
 	var wrong *TypeError
 	if errors.As(err, &wrong) { // encoding/json only fills in the path of its own
 		return &json.UnmarshalTypeError{Value: wrong.Value, Offset: wrong.Offset, Field: wrong.Field}
@@ -805,238 +911,280 @@ type customs struct {
 	End string               `json:"end"`
 }
 
-var customsFields = Fields{Keys: []string{
-	`"p":`, `"pp":`, `"t":`, `"pt":`, `"a":`, `"z":`, `"lp":`, `"mi":`, `"mu":`, `"mt":`, `"ma":`, `"mw":`, `"mr":`,
-	`"sm":`, `"ms":`, `"end":`,
+var customsFields = Fields{Names: []string{
+	"p", "pp", "t", "pt", "a", "z", "lp", "mi", "mu", "mt", "ma", "mw", "mr",
+	"sm", "ms", "end",
 }}
 
-func decodeCustoms(r *Reader, p *customs) {
-	o := r.Object(&customsFields)
-	for o.Next() {
-		switch o.Field {
-		case 0:
-			decodePicky(r, &p.P)
-		case 1:
-			if r.Null() {
-				p.PP = nil
-				break
+func decodeCustoms(r *Reader, i int, p *customs) int {
+	start, more := r.Open(i)
+	for i = start; more; i, more = r.Rest(i, start, &customsFields) {
+		if v := r.First(i, "p"); v > 0 {
+			i = decodePicky(r, v, &p.P)
+		}
+		if v := r.Then(i, "pp"); v > 0 {
+			if end, null := r.Null(v); null {
+				i, p.PP = end, nil
+			} else {
+				if p.PP == nil {
+					p.PP = new(picky)
+				}
+				i = decodePicky(r, v, p.PP)
 			}
-			if p.PP == nil {
-				p.PP = new(picky)
+		}
+		if v := r.Then(i, "t"); v > 0 {
+			text, end := r.Text(v)
+			if text != nil {
+				r.Check(end, p.T.UnmarshalText(text))
 			}
-			decodePicky(r, p.PP)
-		case 2:
-			if text := r.Text(); text != nil {
-				r.Check(p.T.UnmarshalText(text))
+			i = end
+		}
+		if v := r.Then(i, "pt"); v > 0 {
+			if end, null := r.Null(v); null {
+				i, p.PT = end, nil
+			} else {
+				if p.PT == nil {
+					p.PT = new(spelt)
+				}
+				text, end := r.Text(v)
+				if text != nil {
+					r.Check(end, p.PT.UnmarshalText(text))
+				}
+				i = end
 			}
-		case 3:
-			if r.Null() {
-				p.PT = nil
-				break
+		}
+		if v := r.Then(i, "a"); v > 0 {
+			text, end := r.Text(v)
+			if text != nil {
+				r.Check(end, p.A.UnmarshalText(text))
 			}
-			if p.PT == nil {
-				p.PT = new(spelt)
+			i = end
+		}
+		if v := r.Then(i, "z"); v > 0 {
+			raw, end := r.Raw(v)
+			if raw != nil {
+				r.Check(end, p.Z.unmarshal(raw))
 			}
-			if text := r.Text(); text != nil {
-				r.Check(p.PT.UnmarshalText(text))
-			}
-		case 4:
-			if text := r.Text(); text != nil {
-				r.Check(p.A.UnmarshalText(text))
-			}
-		case 5:
-			if raw := r.Raw(); raw != nil {
-				r.Check(p.Z.unmarshal(raw))
-			}
-		case 6:
-			decodePickies(r, &p.LP)
-		case 7:
-			decodeIntMap(r, &p.MI)
-		case 8:
-			decodeUintMap(r, &p.MU)
-		case 9:
-			decodeTextMap(r, &p.MT)
-		case 10:
-			decodeAddrMap(r, &p.MA)
-		case 11:
-			decodeTimeMap(r, &p.MW)
-		case 12:
-			decodeRegionMap(r, &p.MR)
-		case 13:
-			r.StringMap(&p.SM)
-		case 14:
-			decodeInt8sMap(r, &p.MS)
-		case 15:
-			r.String(&p.End)
+			i = end
+		}
+		if v := r.Then(i, "lp"); v > 0 {
+			i = decodePickies(r, v, &p.LP)
+		}
+		if v := r.Then(i, "mi"); v > 0 {
+			i = decodeIntMap(r, v, &p.MI)
+		}
+		if v := r.Then(i, "mu"); v > 0 {
+			i = decodeUintMap(r, v, &p.MU)
+		}
+		if v := r.Then(i, "mt"); v > 0 {
+			i = decodeTextMap(r, v, &p.MT)
+		}
+		if v := r.Then(i, "ma"); v > 0 {
+			i = decodeAddrMap(r, v, &p.MA)
+		}
+		if v := r.Then(i, "mw"); v > 0 {
+			i = decodeTimeMap(r, v, &p.MW)
+		}
+		if v := r.Then(i, "mr"); v > 0 {
+			i = decodeRegionMap(r, v, &p.MR)
+		}
+		if v := r.Then(i, "sm"); v > 0 {
+			i = r.StringMap(v, &p.SM)
+		}
+		if v := r.Then(i, "ms"); v > 0 {
+			i = decodeInt8sMap(r, v, &p.MS)
+		}
+		if v := r.Then(i, "end"); v > 0 {
+			i = r.String(v, &p.End)
 		}
 	}
+
+	return i
 }
 
 // unmarshal is UnmarshalJSON as generated code has it.
 func (n *nested) unmarshal(src []byte) error {
 	r := NewReader(src)
-	decodeZone(&r, &n.Z)
 
-	return r.Finish()
+	return r.Finish(decodeZone(&r, 0, &n.Z))
 }
 
-func decodePicky(r *Reader, p *picky) {
-	if raw := r.Raw(); raw != nil {
-		r.Check(p.UnmarshalJSON(raw))
+func decodePicky(r *Reader, i int, p *picky) int {
+	raw, end := r.Raw(i)
+	if raw != nil {
+		r.Check(end, p.UnmarshalJSON(raw))
 	}
+
+	return end
 }
 
-func decodePickies(r *Reader, s *[]picky) {
-	if r.Null() {
+func decodePickies(r *Reader, i int, s *[]picky) int {
+	if end, null := r.Null(i); null {
 		*s = nil
-		return
+		return end
 	}
 	v := *s
-	a := r.Array()
+	a := r.Array(i)
 	for a.Next() {
 		if a.Index == cap(v) {
 			v = slices.Grow(v, a.Room())
 		}
 		v = v[:max(len(v), a.Index+1)]
-		decodePicky(r, &v[a.Index])
+		a.Pos = decodePicky(r, a.Pos, &v[a.Index])
 	}
 	if a.Empty() {
 		v = []picky{}
 	}
 	*s = v[:a.Cut(len(v))]
+
+	return a.Pos
 }
 
-func decodeIntMap(r *Reader, p *map[int8]zone) {
-	if r.Null() {
+func decodeIntMap(r *Reader, i int, p *map[int8]zone) int {
+	if end, null := r.Null(i); null {
 		*p = nil
-		return
+		return end
 	}
-	m := r.Map()
+	m := r.Map(i)
 	if m.Opened() && *p == nil {
 		*p = make(map[int8]zone)
 	}
 	for m.Next() {
 		var v zone
-		decodeZone(r, &v)
+		m.Pos = decodeZone(r, m.Pos, &v)
 		if k, ok := m.IntKey(8); ok {
 			(*p)[int8(k)] = v
 		}
 	}
+
+	return m.Pos
 }
 
-func decodeUintMap(r *Reader, p *map[uint16]string) {
-	if r.Null() {
+func decodeUintMap(r *Reader, i int, p *map[uint16]string) int {
+	if end, null := r.Null(i); null {
 		*p = nil
-		return
+		return end
 	}
-	m := r.Map()
+	m := r.Map(i)
 	if m.Opened() && *p == nil {
 		*p = make(map[uint16]string)
 	}
 	for m.Next() {
 		var v string
-		r.String(&v)
+		m.Pos = r.String(m.Pos, &v)
 		if k, ok := m.UintKey(16); ok {
 			(*p)[uint16(k)] = v
 		}
 	}
+
+	return m.Pos
 }
 
-func decodeTextMap(r *Reader, p *map[spelt]int) {
-	if r.Null() {
+func decodeTextMap(r *Reader, i int, p *map[spelt]int) int {
+	if end, null := r.Null(i); null {
 		*p = nil
-		return
+		return end
 	}
-	m := r.Map()
+	m := r.Map(i)
 	if m.Opened() && *p == nil {
 		*p = make(map[spelt]int)
 	}
 	for m.Next() {
 		var v int
-		r.Int(&v)
+		m.Pos = r.Int(m.Pos, &v)
 		if text := m.TextKey(); text != nil {
 			var k spelt
-			if r.Check(k.UnmarshalText(text)) {
+			if r.Check(m.Pos, k.UnmarshalText(text)) {
 				(*p)[k] = v
 			}
 		}
 	}
+
+	return m.Pos
 }
 
-func decodeAddrMap(r *Reader, p *map[netip.Addr]picky) {
-	if r.Null() {
+func decodeAddrMap(r *Reader, i int, p *map[netip.Addr]picky) int {
+	if end, null := r.Null(i); null {
 		*p = nil
-		return
+		return end
 	}
-	m := r.Map()
+	m := r.Map(i)
 	if m.Opened() && *p == nil {
 		*p = make(map[netip.Addr]picky)
 	}
 	for m.Next() {
 		var v picky
-		decodePicky(r, &v)
+		m.Pos = decodePicky(r, m.Pos, &v)
 		if text := m.TextKey(); text != nil {
 			var k netip.Addr
-			if r.Check(k.UnmarshalText(text)) {
+			if r.Check(m.Pos, k.UnmarshalText(text)) {
 				(*p)[k] = v
 			}
 		}
 	}
+
+	return m.Pos
 }
 
-func decodeTimeMap(r *Reader, p *map[time.Time]bool) {
-	if r.Null() {
+func decodeTimeMap(r *Reader, i int, p *map[time.Time]bool) int {
+	if end, null := r.Null(i); null {
 		*p = nil
-		return
+		return end
 	}
-	m := r.Map()
+	m := r.Map(i)
 	if m.Opened() && *p == nil {
 		*p = make(map[time.Time]bool)
 	}
 	for m.Next() {
 		var v bool
-		r.Bool(&v)
+		m.Pos = r.Bool(m.Pos, &v)
 		if raw := m.RawKey(); raw != nil {
 			var k time.Time
-			if r.Check(k.UnmarshalJSON(raw)) {
+			if r.Check(m.Pos, k.UnmarshalJSON(raw)) {
 				(*p)[k] = v
 			}
 		}
 	}
+
+	return m.Pos
 }
 
-func decodeRegionMap(r *Reader, p *map[region]picky) {
-	if r.Null() {
+func decodeRegionMap(r *Reader, i int, p *map[region]picky) int {
+	if end, null := r.Null(i); null {
 		*p = nil
-		return
+		return end
 	}
-	m := r.Map()
+	m := r.Map(i)
 	if m.Opened() && *p == nil {
 		*p = make(map[region]picky)
 	}
 	for m.Next() {
 		var v picky
-		decodePicky(r, &v)
+		m.Pos = decodePicky(r, m.Pos, &v)
 		if k, ok := m.Key(); ok {
 			(*p)[region(k)] = v
 		}
 	}
+
+	return m.Pos
 }
 
-func decodeInt8sMap(r *Reader, p *map[string][]int8) {
-	if r.Null() {
+func decodeInt8sMap(r *Reader, i int, p *map[string][]int8) int {
+	if end, null := r.Null(i); null {
 		*p = nil
-		return
+		return end
 	}
-	m := r.Map()
+	m := r.Map(i)
 	if m.Opened() && *p == nil {
 		*p = make(map[string][]int8)
 	}
 	for m.Next() {
 		var v []int8
-		decodeInt8s(r, &v)
+		m.Pos = decodeInt8s(r, m.Pos, &v)
 		if k, ok := m.Key(); ok {
 			(*p)[k] = v
 		}
 	}
+
+	return m.Pos
 }

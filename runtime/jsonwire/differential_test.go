@@ -19,32 +19,32 @@ import (
 type payload struct {
 	name   string
 	fresh  func() any
-	decode func(*Reader, any)
+	decode func(r *Reader, i int, p any) int
 	append func([]byte, any) ([]byte, error)
 }
 
 var payloads = []payload{
 	{
 		name: "scalars", fresh: func() any { return new(scalars) },
-		decode: func(r *Reader, p any) { decodeScalars(r, p.(*scalars)) },
+		decode: func(r *Reader, i int, p any) int { return decodeScalars(r, i, p.(*scalars)) },
 		append: func(dst []byte, p any) ([]byte, error) { return appendScalars(dst, p.(*scalars)) },
 	},
 	{
 		name: "tree", fresh: func() any { return new(tree) },
-		decode: func(r *Reader, p any) { decodeTree(r, p.(*tree)) },
+		decode: func(r *Reader, i int, p any) int { return decodeTree(r, i, p.(*tree)) },
 		append: func(dst []byte, p any) ([]byte, error) { return appendTree(dst, p.(*tree), 1) },
 	},
 	{
 		name: "outer", fresh: func() any { return new(outer) },
-		decode: func(r *Reader, p any) { decodeOuter(r, p.(*outer)) },
+		decode: func(r *Reader, i int, p any) int { return decodeOuter(r, i, p.(*outer)) },
 	},
 	{
 		name: "quotes", fresh: func() any { return new(quotes) },
-		decode: func(r *Reader, p any) { decodeQuotes(r, p.(*quotes)) },
+		decode: func(r *Reader, i int, p any) int { return decodeQuotes(r, i, p.(*quotes)) },
 	},
 	{
 		name: "customs", fresh: func() any { return new(customs) },
-		decode: func(r *Reader, p any) { decodeCustoms(r, p.(*customs)) },
+		decode: func(r *Reader, i int, p any) int { return decodeCustoms(r, i, p.(*customs)) },
 	},
 }
 
@@ -55,8 +55,7 @@ func (p payload) parse(src []byte, share bool) (any, error) {
 	if share {
 		r.ShareText()
 	}
-	p.decode(&r, v)
-	err := r.Finish()
+	err := r.Finish(p.decode(&r, 0, v))
 	if r.Malformed() {
 		v = p.fresh()
 	}
@@ -70,9 +69,25 @@ func (p payload) decodeInto(src []byte, v any) error {
 		return err
 	}
 	r := NewReader(src)
-	p.decode(&r, v)
 
-	return r.Finish()
+	return r.Finish(p.decode(&r, 0, v))
+}
+
+// firstEngine reports whether the toolchain's encoding/json is the one whose
+// errors are promised. The engine that follows upon it has other kinds, offsets
+// and texts for some.
+var firstEngine = func() bool {
+	out, err := json.Marshal("\xff")
+
+	return err == nil && string(out) == `"\ufffd"`
+}()
+
+// needsFirstEngine skips a comparison of errors, or of what they leave behind.
+func needsFirstEngine(t testing.TB) {
+	t.Helper()
+	if !firstEngine {
+		t.Skip("errors of this toolchain's encoding/json are not those that are promised")
+	}
 }
 
 // sameError compares kinds, offsets and fields, and text where it is not ours.
@@ -399,6 +414,7 @@ var (
 
 func TestDecodeAsEncodingJSON(t *testing.T) {
 	t.Parallel()
+	needsFirstEngine(t)
 	for n, p := range payloads {
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()

@@ -41,104 +41,121 @@
 //
 // # Decoders
 //
-// A decoder reads into a value in place. Every method takes exactly one JSON
-// value; null leaves the destination as it is except where the Go value can be
-// nil, for which Null is asked first. What Object, Map and Array return is
-// declared before the loop: a variable of the loop's own would be copied for
-// every turn.
+// A decoder reads into a value in place. It takes the index where a JSON value
+// starts and returns the one where it ends, as every method of the Reader does,
+// of which each takes exactly one value. null leaves the destination as it is
+// except where the Go value can be nil, for which Null is asked first.
 //
-//	var peerFields = jsonwire.Fields{Keys: []string{`"id":`, `"weight":`, `"parent":`, `"cfg":`, `"tags":`}}
+// Encoders write the members of an object in one order, so that is the order in
+// which a decoder asks for them. Mostly First and Then find each where the one
+// before has ended, at the cost of comparing the name. Whatever else there is,
+// Rest takes care of: white space, members that are missing, unknown, out of
+// order, or spelt in another way. It skips what is unknown; of what it finds it
+// keeps the name, and the next turn of the loop comes to it.
 //
-//	func decodePeer(r *jsonwire.Reader, p *lease.Peer) {
-//		o := r.Object(&peerFields)
-//		for o.Next() {
-//			switch o.Field {
-//			case 0: // id
-//				r.String(&p.ID)
-//			case 1: // weight
-//				r.Float64(&p.Weight)
-//			case 2: // parent
-//				if r.Null() {
-//					p.Parent = nil
-//					break
+//	var peerFields = jsonwire.Fields{Names: []string{"id", "weight", "parent", "cfg", "tags"}}
+//
+//	func decodePeer(r *jsonwire.Reader, i int, p *lease.Peer) int {
+//		start, more := r.Open(i)
+//		for i = start; more; i, more = r.Rest(i, start, &peerFields) {
+//			if v := r.First(i, "id"); v > 0 {
+//				i = r.String(v, &p.ID)
+//			}
+//			if v := r.Then(i, "weight"); v > 0 {
+//				i = r.Float64(v, &p.Weight)
+//			}
+//			if v := r.Then(i, "parent"); v > 0 {
+//				if end, null := r.Null(v); null {
+//					i, p.Parent = end, nil
+//				} else {
+//					if p.Parent == nil {
+//						p.Parent = new(lease.Peer)
+//					}
+//					i = decodePeer(r, v, p.Parent)
 //				}
-//				if p.Parent == nil {
-//					p.Parent = new(lease.Peer)
+//			}
+//			if v := r.Then(i, "cfg"); v > 0 { // has UnmarshalJSON
+//				raw, end := r.Raw(v)
+//				if raw != nil {
+//					r.Check(end, p.Cfg.UnmarshalJSON(raw))
 //				}
-//				decodePeer(r, p.Parent)
-//			case 3: // cfg, has UnmarshalJSON
-//				if raw := r.Raw(); raw != nil {
-//					r.Check(p.Cfg.UnmarshalJSON(raw))
-//				}
-//			case 4: // tags
-//				decodeTags(r, &p.Tags)
+//				i = end
+//			}
+//			if v := r.Then(i, "tags"); v > 0 {
+//				i = decodeTags(r, v, &p.Tags)
 //			}
 //		}
+//
+//		return i
 //	}
 //
-// Slices keep their room and what is in it, as encoding/json does: an element
-// is read over the one that was there.
+// Arrays, maps and objects whose decoder has something to do for each member
+// are read by a cursor. It has the index, which the caller sets to where the
+// element has ended. Slices keep their room and what is in it, as encoding/json
+// does: an element is read over the one that was there.
 //
-//	func decodeTags(r *jsonwire.Reader, s *[]lease.Tag) {
-//		if r.Null() {
+//	func decodeTags(r *jsonwire.Reader, i int, s *[]lease.Tag) int {
+//		if end, null := r.Null(i); null {
 //			*s = nil
-//			return
+//			return end
 //		}
 //		v := *s
-//		a := r.Array()
+//		a := r.Array(i)
 //		for a.Next() {
 //			if a.Index == cap(v) {
 //				v = slices.Grow(v, a.Room())
 //			}
 //			v = v[:max(len(v), a.Index+1)]
-//			decodeTag(r, &v[a.Index])
+//			a.Pos = decodeTag(r, a.Pos, &v[a.Index])
 //		}
 //		if a.Empty() {
 //			v = []lease.Tag{}
 //		}
 //		*s = v[:a.Cut(len(v))]
+//
+//		return a.Pos
 //	}
 //
 // A Go array drops what is too much and zeroes what is left:
 //
-//	a := r.Array()
+//	a := r.Array(i)
 //	for a.Next() {
 //		if a.Index >= len(p.Rates) {
-//			r.Skip()
+//			a.Pos = r.Skip(a.Pos)
 //			continue
 //		}
-//		r.Float64(&p.Rates[a.Index])
+//		a.Pos = r.Float64(a.Pos, &p.Rates[a.Index])
 //	}
 //	clear(p.Rates[a.Cut(len(p.Rates)):])
 //
 // Maps are added to. A value is read afresh, and its key is taken after it:
 //
-//	func decodePeers(r *jsonwire.Reader, p *map[lease.Zone]lease.Peer) {
-//		if r.Null() {
+//	func decodePeers(r *jsonwire.Reader, i int, p *map[lease.Zone]lease.Peer) int {
+//		if end, null := r.Null(i); null {
 //			*p = nil
-//			return
+//			return end
 //		}
-//		m := r.Map()
+//		m := r.Map(i)
 //		if m.Opened() && *p == nil {
 //			*p = make(map[lease.Zone]lease.Peer)
 //		}
 //		for m.Next() {
 //			var v lease.Peer
-//			decodePeer(r, &v)
+//			m.Pos = decodePeer(r, m.Pos, &v)
 //			if k, ok := m.Key(); ok {
 //				(*p)[lease.Zone(k)] = v
 //			}
 //		}
+//
+//		return m.Pos
 //	}
 //
 // The whole:
 //
-//	func ParseJSON(src []byte) (lease.Peer, error) {
-//		var p lease.Peer
-//		r := jsonwire.NewReader(src)
-//		decodePeer(&r, &p)
-//		err := r.Finish()
-//		if r.Malformed() {
+//	func ParseJSON(src []byte) (p lease.Peer, err error) {
+//		var r jsonwire.Reader
+//		r.Init(src)
+//		if err = r.Finish(decodePeer(&r, 0, &p)); r.Malformed() {
 //			return lease.Peer{}, err
 //		}
 //
@@ -149,9 +166,10 @@
 //		if err := jsonwire.Validate(src); err != nil {
 //			return err
 //		}
-//		r := jsonwire.NewReader(src)
-//		decodePeer(&r, p)
 //
-//		return r.Finish()
+//		var r jsonwire.Reader
+//		r.Init(src)
+//
+//		return r.Finish(decodePeer(&r, 0, p))
 //	}
 package jsonwire

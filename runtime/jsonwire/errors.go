@@ -125,15 +125,15 @@ func (e *MissingError) Error() string {
 }
 
 // Missing returns a *MissingError unless seen has every bit of required. Bit i
-// stands for f.Keys[i].
+// stands for f.Names[i].
 func (f *Fields) Missing(object string, seen, required uint64) error {
 	if seen&required == required {
 		return nil
 	}
 	e := &MissingError{Object: object}
-	for i, key := range f.Keys {
+	for i, name := range f.Names {
 		if required&^seen&(1<<i) != 0 {
-			e.Names = append(e.Names, nameOf(key))
+			e.Names = append(e.Names, name)
 		}
 	}
 

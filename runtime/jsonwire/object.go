@@ -1,6 +1,7 @@
 package jsonwire
 
 import (
+	"slices"
 	"strconv"
 	"unicode"
 	"unicode/utf8"
@@ -9,144 +10,275 @@ import (
 // Fields are the members of an object a decoder knows. The tables are
 // read-only.
 type Fields struct {
-	// Keys are the quoted names with their colon, `"id":`, in the order in which
-	// encoders write them. That is the order the Reader expects first.
-	Keys []string
+	// Names are in the order in which encoders write them. That is the order the
+	// Reader expects first.
+	Names []string
 
-	// Paths, if not nil, holds per key what TypeError.Field calls the member:
+	// Paths, if not nil, holds per name what TypeError.Field calls the member:
 	// "Base.id" for one promoted from the embedded struct Base.
 	Paths []string
 }
 
-// place is where a container stands. Containers have no more than four words,
-// so that they are made in registers.
-type place struct {
-	depth int32  // of nesting, its own included; 0 if it was never entered
-	sep   uint16 // what stands before the next member or element: the opening bracket, ',' or closed
-	plain bool   // of a Map: the current key stands for itself
+// Open enters the object at i and returns where First looks for its first
+// member. Null, and a value of another type, which is a TypeError, are read
+// instead: then there is nothing more, and start is where the value ends.
+func (r *Reader) Open(i int) (start int, more bool) {
+	r.value = 0
+	if i < len(r.src) && r.src[i] == '{' && r.depth < r.maxDepth {
+		r.depth++
+		return i, true
+	}
+
+	return r.enter(i, '{', "object")
 }
 
-// closed is no byte: the separator of a container that is at its end.
-const closed = 1 << 8
+// First returns where the value of the named member starts if that is the first
+// of the object opened at i; else 0, but for a member that Rest has found.
+func (r *Reader) First(i int, name string) (value int) {
+	if uint(i) < uint(len(r.src)) {
+		if s, n := r.src[i:], len(name); len(s) > n+4 &&
+			string(s[:2]) == `{"` && string(s[n+2:n+4]) == `":` && string(s[2:n+2]) == name {
+			return i + n + 4
+		}
+	}
+	if r.value > 0 && r.name == name {
+		return r.value
+	}
 
-// An Object is the reading of one object.
+	return 0
+}
+
+// Then is First for a member that follows the one which ends at i.
+func (r *Reader) Then(i int, name string) (value int) {
+	if uint(i) < uint(len(r.src)) {
+		if s, n := r.src[i:], len(name); len(s) > n+4 &&
+			string(s[:2]) == `,"` && string(s[n+2:n+4]) == `":` && string(s[2:n+2]) == name {
+			return i + n + 4
+		}
+	}
+	if r.value > 0 && r.name == name {
+		return r.value
+	}
+
+	return 0
+}
+
+// Rest looks at what First and Then have left of the object opened at start,
+// which has been read up to i. At its end it returns where that is. Otherwise
+// it skips members that are not of f, and there is more: from one that is, by
+// its name as it stands or else under Unicode simple folding, the first of
+// several. First or Then will find it.
+func (r *Reader) Rest(i, start int, f *Fields) (next int, more bool) {
+	if r.trouble == 0 && i < len(r.src) && r.src[i] == '}' {
+		r.depth--
+		r.value = 0
+
+		return i + 1, false
+	}
+
+	return r.rest(i, start, f)
+}
+
+// rest is Rest for everything but the end of an object without errors.
+func (r *Reader) rest(i, start int, f *Fields) (next int, more bool) {
+	r.value = 0
+	if r.trouble != 0 && !r.unwind(f) {
+		r.depth--
+		return 0, false
+	}
+	for separator := opening(i == start); ; separator = ',' {
+		var key span
+		key, next = r.member(i, separator)
+		if key.to == 0 {
+			return next, false
+		}
+		if field := f.lookup(r.unquoted(key)); field >= 0 {
+			r.name, r.value = f.Names[field], next
+			return i, true
+		}
+		if i = r.Skip(next); r.trouble&stopped != 0 {
+			r.depth--
+			return 0, false
+		}
+	}
+}
+
+// opening is what stands before the first member of an object, or another.
+func opening(first bool) byte {
+	if first {
+		return '{'
+	}
+
+	return ','
+}
+
+// lookup returns the field of that name, or -1.
+func (f *Fields) lookup(name []byte) int {
+	for i, known := range f.Names {
+		if known == string(name) {
+			return i
+		}
+	}
+
+	return slices.IndexFunc(f.Names, func(known string) bool { return equalFold(name, known) })
+}
+
+// called is what errors call the member whose name stands at key, "" if it is
+// none of f.
+func (f *Fields) called(r *Reader, key span) string {
+	if key.to == 0 {
+		return ""
+	}
+	i := f.lookup(r.unquoted(key))
+	switch {
+	case i < 0:
+		return ""
+	case f.Paths != nil:
+		return f.Paths[i]
+	}
+
+	return f.Names[i]
+}
+
+// enter moves to an opening bracket. Any other value is read: null silently,
+// the rest as a mismatch.
+func (r *Reader) enter(i int, bracket byte, want string) (start int, entered bool) {
+	if i = space(r.src, i); i >= len(r.src) || r.src[i] != bracket {
+		return r.refuse(i, want), false
+	}
+	if r.depth >= r.maxDepth {
+		return r.tooDeep(), false
+	}
+	r.depth++
+
+	return i, true
+}
+
+// member returns where the name of the member behind the separator at i stands,
+// quotes included, and where its value starts. The name is empty at the end of
+// the object, which is then left, and if there is an error.
+func (r *Reader) member(i int, separator byte) (name span, value int) {
+	src := r.src
+	if i+1 < len(src) && src[i] == separator && src[i+1] == '"' {
+		if end := plain(src, i+2); end+1 < len(src) && src[end] == '"' && src[end+1] == ':' {
+			return span{i + 1, end + 1}, end + 2
+		}
+	}
+
+	return r.anyMember(i, separator)
+}
+
+// anyMember is member for white space, names that do not stand for themselves,
+// the end and errors.
+func (r *Reader) anyMember(i int, separator byte) (name span, value int) {
+	i, more := r.separator(i, separator, '}')
+	if !more {
+		return span{}, i
+	}
+	if end := skipName(r.src, i); end > 0 {
+		if colon := space(r.src, end); colon < len(r.src) && r.src[colon] == ':' {
+			return span{i, end}, colon + 1
+		}
+	}
+	r.depth--
+
+	return span{}, r.fail()
+}
+
+func skipName(src []byte, i int) int {
+	if i >= len(src) || src[i] != '"' {
+		return invalid
+	}
+
+	return skipString(src, i)
+}
+
+// separator moves past what stands before the next member or element and
+// returns where that starts; or leaves the container at its closing bracket.
+func (r *Reader) separator(i int, want, end byte) (next int, more bool) {
+	i = space(r.src, i)
+	if i < len(r.src) && r.src[i] == want {
+		i = space(r.src, i+1)
+		if i < len(r.src) && (want == ',' || r.src[i] != end) {
+			return i, true
+		}
+	}
+	r.depth--
+	if i >= len(r.src) || r.src[i] != end {
+		return r.fail(), false
+	}
+
+	return i + 1, false
+}
+
+// An Object is the reading of one object for decoders that have something to
+// do for each member, whatever it is. Open and what belongs to it are faster.
 type Object struct {
-	Field int // index of the current member in Fields.Keys
+	Field int // index of the current member in Fields.Names
+	Pos   int // where its value starts, to be set to where that ends; after the last, where the object ends
 
 	r      *Reader
 	fields *Fields
 	at     place
 }
 
-// Object enters an object. For null, and for a value of another type, which is
-// a TypeError, it has no members.
-func (r *Reader) Object(f *Fields) Object {
-	return Object{Field: -1, r: r, fields: f, at: r.enter('{', "object")}
+// place is where a container stands.
+type place struct {
+	open      bool
+	separator byte // what stands before the next member or element: the opening bracket or ','
+	ended     bool // has been open and read to its end
 }
 
-// enter moves to an opening bracket. Any other value is read: null silently,
-// the rest as a mismatch.
-func (r *Reader) enter(bracket byte, want string) place {
-	if r.pos >= len(r.src) || r.src[r.pos] != bracket {
-		if r.pos = space(r.src, r.pos); r.pos == len(r.src) || r.src[r.pos] != bracket {
-			r.refuse(want)
-			return place{sep: closed}
-		}
-	}
-	if r.depth >= r.maxDepth {
-		r.tooDeep()
-		return place{sep: closed}
-	}
-	r.depth++
+// Object enters the object at i. For null, and for a value of another type,
+// which is a TypeError, it has no members.
+func (r *Reader) Object(i int, f *Fields) Object {
+	i, entered := r.enter(i, '{', "object")
 
-	return place{depth: int32(r.depth), sep: uint16(bracket)}
+	return Object{Field: -1, Pos: i, r: r, fields: f, at: place{open: entered, separator: '{'}}
 }
 
-// Next moves to the next member that is one of the Fields and sets Field; the
-// value is to be read by the caller. Other members are skipped. Names match
-// exactly or else under Unicode simple folding, the first of several.
+// Next moves to the next member that is one of the Fields and sets Field and
+// Pos. Names match as they do for Rest.
 func (o *Object) Next() bool {
-	r := o.r
-	i := r.pos
-	if r.trouble == 0 && i < len(r.src) && uint16(r.src[i]) == o.at.sep && o.Field+1 < len(o.fields.Keys) {
-		key := o.fields.Keys[o.Field+1]
-		if end := i + 1 + len(key); end < len(r.src) && string(r.src[i+1:end]) == key {
-			r.pos = end
-			o.Field++
-			o.at.sep = ','
-
+	for o.r.goOn(&o.at, o.fields) {
+		key, next := o.r.member(o.Pos, o.at.separator)
+		o.Pos = next
+		if key.to == 0 {
+			o.at = place{ended: o.r.trouble&stopped == 0}
+			return false
+		}
+		o.at.separator = ','
+		if o.Field = o.fields.lookup(o.r.unquoted(key)); o.Field >= 0 {
 			return true
 		}
+		o.Pos = o.r.Skip(next)
 	}
 
-	return o.search()
+	return false
+}
+
+// Null reads the value of the current member if it is null, and reports whether
+// it is.
+func (o *Object) Null() bool {
+	end, null := o.r.Null(o.Pos)
+	if null {
+		o.Pos = end
+	}
+
+	return null
 }
 
 // Ended reports whether there was an object and all of it has been read.
-func (o *Object) Ended() bool { return o.at.sep == closed && o.at.depth > 0 }
+func (o *Object) Ended() bool { return o.at.ended }
 
-// Sensitive hides the value of the current member from an error it may have
-// caused. It is called after the member has been read.
-func (o *Object) Sensitive() {
-	if o.r.trouble != 0 {
-		o.r.redact(int(o.at.depth))
-	}
-}
-
-// search is Next for everything but the member that follows in order.
-func (o *Object) search() bool {
-	if o.at.sep == closed || o.r.trouble != 0 && !o.r.unwind(int(o.at.depth), o.name()) {
-		return false
-	}
-	for {
-		from, to, ok := o.r.member(&o.at)
-		if !ok {
-			return false
-		}
-		if i := o.lookup(from, to); i >= 0 {
-			o.Field = i
-			return true
-		}
-		o.r.Skip()
-	}
-}
-
-// name is what errors call the current member.
-func (o *Object) name() string {
-	switch {
-	case o.Field < 0:
-		return ""
-	case o.fields.Paths != nil:
-		return o.fields.Paths[o.Field]
+// goOn reports whether a container is open and nothing has ended the reading.
+func (r *Reader) goOn(at *place, f *Fields) bool {
+	if at.open && r.trouble != 0 && !r.unwind(f) {
+		r.depth--
+		at.open = false
 	}
 
-	return nameOf(o.fields.Keys[o.Field])
-}
-
-// nameOf strips the quotes and the colon.
-func nameOf(key string) string { return key[1 : len(key)-2] }
-
-// lookup returns the field whose name stands quoted in src[from:to], or -1.
-func (o *Object) lookup(from, to int) int {
-	name := o.r.unquoted(from, to)
-	next := o.Field + 1
-	for i := next; i < len(o.fields.Keys); i++ {
-		if nameOf(o.fields.Keys[i]) == string(name) {
-			return i
-		}
-	}
-	for i := range min(next, len(o.fields.Keys)) {
-		if nameOf(o.fields.Keys[i]) == string(name) {
-			return i
-		}
-	}
-	for i, key := range o.fields.Keys {
-		if equalFold(name, nameOf(key)) {
-			return i
-		}
-	}
-
-	return -1
+	return at.open
 }
 
 // equalFold is strings.EqualFold for a name that is not a string.
@@ -191,29 +323,37 @@ func smallestFold(r rune) rune {
 
 // A Map is the reading of one object whose names are data.
 type Map struct {
-	r        *Reader
-	from, to int // the current key with its quotes
-	at       place
+	Pos int // where the value of the current member starts, to be set to where it ends; after the last, where the object ends
+
+	r   *Reader
+	key span
+	at  place
 }
 
-// Map enters an object, as Object does.
-func (r *Reader) Map() Map {
-	return Map{r: r, at: r.enter('{', "object")}
+// Map enters the object at i, as Object does.
+func (r *Reader) Map(i int) Map {
+	i, entered := r.enter(i, '{', "object")
+
+	return Map{Pos: i, r: r, at: place{open: entered, separator: '{'}}
 }
 
 // Opened reports whether there is an object, be it empty.
-func (m *Map) Opened() bool { return m.at.depth > 0 }
+func (m *Map) Opened() bool { return m.at.open || m.at.ended }
 
 // Next moves to the next member. Its value is to be read by the caller, and
 // after that its key.
 func (m *Map) Next() bool {
-	if m.at.sep == closed || m.r.trouble != 0 && !m.r.unwind(int(m.at.depth), "") {
+	if !m.r.goOn(&m.at, nil) {
 		return false
 	}
-	var ok bool
-	m.from, m.to, ok = m.r.member(&m.at)
+	m.key, m.Pos = m.r.member(m.Pos, m.at.separator)
+	if m.key.to == 0 {
+		m.at = place{ended: m.r.trouble&stopped == 0}
+		return false
+	}
+	m.at.separator = ','
 
-	return ok
+	return true
 }
 
 // Key returns the key of the member just read; ok is false if its value has
@@ -222,11 +362,8 @@ func (m *Map) Key() (key string, ok bool) {
 	if m.r.trouble&stopped != 0 {
 		return "", false
 	}
-	if m.at.plain {
-		return m.r.share(m.from+1, m.to-1), true
-	}
 
-	return m.r.stringAt(m.from, m.to), true
+	return m.r.stringAt(m.key), true
 }
 
 // IntKey is Key for signed integers of so many bits. A key that is none is a
@@ -261,7 +398,7 @@ func (m *Map) UintKey(bits int) (key uint64, ok bool) {
 
 func (m *Map) mismatch(key []byte, want string) {
 	if m.r.err == nil {
-		m.r.note(&TypeError{Value: "number " + string(key), Type: want, Offset: int64(m.from + 1)})
+		m.r.note(&TypeError{Value: "number " + string(key), Type: want, Offset: int64(m.key.from + 1)}, m.Pos)
 	}
 }
 
@@ -272,7 +409,7 @@ func (m *Map) TextKey() []byte {
 		return nil
 	}
 
-	return m.r.unquoted(m.from, m.to)
+	return m.r.unquoted(m.key)
 }
 
 // RawKey returns the key as it stands in the document, quotes included, for key
@@ -283,76 +420,5 @@ func (m *Map) RawKey() []byte {
 		return nil
 	}
 
-	return m.r.src[m.from:m.to:m.to]
-}
-
-// member moves past the separator, the name and the colon of the next member
-// and returns where the name stands, quotes included. It is not ok at the end
-// of the object, which is then left, and once the reading has ended.
-func (r *Reader) member(at *place) (from, to int, ok bool) {
-	src, i := r.src, r.pos
-	if i+1 < len(src) && uint16(src[i]) == at.sep && src[i+1] == '"' {
-		if end := plain(src, i+2); end+1 < len(src) && src[end] == '"' && src[end+1] == ':' {
-			at.sep, at.plain = ',', true
-			r.pos = end + 2
-
-			return i + 1, end + 1, true
-		}
-	}
-
-	return r.anyMember(at)
-}
-
-// anyMember is member for white space, names that do not stand for themselves,
-// the end and errors.
-func (r *Reader) anyMember(at *place) (from, to int, ok bool) {
-	at.plain = false
-	i, more := r.separator(at, '}')
-	if !more {
-		return 0, 0, false
-	}
-	if i >= len(r.src) || r.src[i] != '"' {
-		r.fail()
-		return 0, 0, false
-	}
-	end := skipString(r.src, i)
-	if end < 0 {
-		r.fail()
-		return 0, 0, false
-	}
-	colon := space(r.src, end)
-	if colon == len(r.src) || r.src[colon] != ':' {
-		r.fail()
-		return 0, 0, false
-	}
-	r.pos = colon + 1
-
-	return i, end, true
-}
-
-// separator moves past what stands before the next member or element and
-// returns where that starts; or leaves the container at its closing bracket.
-func (r *Reader) separator(at *place, end byte) (start int, more bool) {
-	i := space(r.src, r.pos)
-	if i == len(r.src) {
-		r.fail()
-		return 0, false
-	}
-	first := at.sep != ','
-	if uint16(r.src[i]) == at.sep {
-		at.sep = ','
-		i = space(r.src, i+1)
-		if !first || i == len(r.src) || r.src[i] != end {
-			return i, true
-		}
-	}
-	if r.src[i] != end {
-		r.fail()
-		return 0, false
-	}
-	at.sep = closed
-	r.pos = i + 1
-	r.depth--
-
-	return 0, false
+	return m.r.src[m.key.from:m.key.to:m.key.to]
 }

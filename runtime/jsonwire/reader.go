@@ -2,24 +2,41 @@ package jsonwire
 
 import "strings"
 
-// A Reader reads one document. Errors are kept until Finish, so decoders need
-// not look at them: after one that ends the reading every method does nothing,
-// and every Next reports false.
+// A Reader reads one document. It does not remember where it is: every method
+// that reads takes the index where a value starts and returns the one where it
+// ends, so that a decoder has it in a register.
+//
+// Errors are kept until Finish, so decoders need not look at them: after one
+// that ends the reading there is nothing more to read at any index.
 //
 // A Reader is good for one document and one goroutine.
 type Reader struct {
-	src      []byte
+	src      []byte // empty once stopped
 	text     string // copy of src all strings share; "" if each string is its own
-	pos      int    // next byte to read; len(src) once stopped
-	depth    int    // arrays and objects open round pos
+	size     int    // of the document
+	depth    int    // arrays and objects that are open
 	maxDepth int
 
+	// What Rest has found for a line of the decoder that does not see it itself.
+	name  string // the member's, "" for none
+	value int    // where its value starts
+
 	trouble trouble
-	outer   int      // while an error travels outward: depth of the outermost container that knows of it
-	path    []string // names it has collected on the way, innermost first
-	err     error    // the first mismatch, or what stopped the reading; nil for a malformed document
-	scratch []byte   // unquoted text, until the next value
+	err     error  // the first mismatch, or what stopped the reading; nil for a malformed document
+	where   *where // of the error
+	scratch []byte // unquoted text, until the next value
 }
+
+// where tells where an error came up, and what encloses it.
+type where struct {
+	at    int
+	open  []span   // names of the members it is in, by depth; those of arrays are empty
+	outer int      // while it travels outward: depth of the outermost container that knows of it
+	path  []string // what the members are called, innermost first
+}
+
+// A span is a part of the document.
+type span struct{ from, to int }
 
 // trouble is zero while all is well, which is all that fast paths look at.
 type trouble uint8
@@ -38,10 +55,17 @@ type Limits struct {
 	Elements int // elements of arrays and members of objects, all together
 }
 
-// NewReader returns a Reader at the start of src. src must not change while
-// it is read; what is read does not refer to it.
+// NewReader returns a Reader of src, whose value starts at 0. src must not
+// change while it is read; what is read does not refer to it.
 func NewReader(src []byte) Reader {
-	return Reader{src: src, maxDepth: MaxDepth}
+	return Reader{src: src, size: len(src), maxDepth: MaxDepth}
+}
+
+// Init makes the zero Reader one of src: NewReader in place, which is faster.
+func (r *Reader) Init(src []byte) {
+	r.src = src
+	r.size = len(src)
+	r.maxDepth = MaxDepth
 }
 
 // Limit makes a document beyond l fail with a *LimitError, before anything is
@@ -51,11 +75,11 @@ func (r *Reader) Limit(l Limits) {
 		r.maxDepth = min(l.Depth, MaxDepth)
 	}
 	if l.Bytes > 0 && len(r.src) > l.Bytes {
-		r.stop(&LimitError{What: "bytes", Max: l.Bytes})
+		r.stop(&LimitError{What: "bytes", Max: l.Bytes}, 0)
 		return
 	}
 	if l.Elements > 0 && moreElements(r.src, l.Elements) {
-		r.stop(&LimitError{What: "elements", Max: l.Elements})
+		r.stop(&LimitError{What: "elements", Max: l.Elements}, 0)
 	}
 }
 
@@ -64,18 +88,25 @@ func (r *Reader) Limit(l Limits) {
 // documents that are mostly strings which stay together.
 func (r *Reader) ShareText() { r.text = string(r.src) }
 
-// Finish ends the reading and returns its error: a *SyntaxError if the document
-// is malformed, anything but white space after its value included; else what
-// stopped the reading; else the first *TypeError or *ValueError; else nil.
-func (r *Reader) Finish() error {
-	if r.trouble&stopped == 0 {
-		if r.pos = space(r.src, r.pos); r.pos < len(r.src) {
-			r.fail()
-		}
+// Finish ends the reading, which has come to i, and returns its error: a
+// *SyntaxError if the document is malformed, anything but white space after its
+// value included; else what stopped the reading; else the first *TypeError or
+// *ValueError; else nil.
+func (r *Reader) Finish(i int) error {
+	if r.trouble == 0 && i == len(r.src) {
+		return nil
+	}
+
+	return r.finish(i)
+}
+
+func (r *Reader) finish(i int) error {
+	if space(r.src, i) < len(r.src) {
+		r.fail()
 	}
 	if _, limited := r.err.(*LimitError); r.trouble&stopped != 0 && !limited {
 		// The reading ended early: what follows may be malformed too.
-		if err := explain(r.src); err != nil {
+		if err := explain(r.src[:r.size]); err != nil {
 			r.trouble |= malformed
 			return err
 		}
@@ -83,7 +114,7 @@ func (r *Reader) Finish() error {
 			panic("jsonwire: a decoder left a value unread or read one too many")
 		}
 	}
-	if len(r.path) > 0 {
+	if r.where != nil && len(r.where.path) > 0 {
 		r.place()
 	}
 
@@ -93,71 +124,107 @@ func (r *Reader) Finish() error {
 // Malformed reports whether Finish has returned a *SyntaxError.
 func (r *Reader) Malformed() bool { return r.trouble&malformed != 0 }
 
-// Check stops the reading if err, of a type's own method, is not nil; else it
-// reports true. As with encoding/json, Finish returns err itself; a *TypeError
-// gets the path of the value in front of its Field.
-func (r *Reader) Check(err error) bool {
+// Check stops the reading if err, of a type's own method for the value that
+// ends at i, is not nil; else it reports true. As with encoding/json, Finish
+// returns err itself; a *TypeError gets the path of the value in front of its
+// Field.
+func (r *Reader) Check(i int, err error) bool {
 	if err != nil {
-		r.stop(err)
+		r.stop(err, i)
 	}
 
 	return err == nil
 }
 
-// Reject records err for the next value, unless there is an error already, and
+// Reject records err for the value at i, unless there is an error already, and
 // skips the value.
-func (r *Reader) Reject(err error) {
-	if r.Skip(); r.trouble&stopped == 0 {
-		r.reject(err)
+func (r *Reader) Reject(i int, err error) int {
+	i = r.Skip(i)
+	if r.trouble&stopped == 0 {
+		r.reject(i, err)
+	}
+
+	return i
+}
+
+// reject records err for the value that ends at i.
+func (r *Reader) reject(i int, err error) {
+	if r.err == nil {
+		r.note(&ValueError{Offset: int64(i), Err: err}, i)
 	}
 }
 
-// reject records err for the value before pos.
-func (r *Reader) reject(err error) {
+// note records the first error that does not end the reading. It came up at i.
+func (r *Reader) note(err error, i int) {
 	if r.err == nil {
-		r.note(&ValueError{Offset: int64(r.pos), Err: err})
-	}
-}
-
-// note records the first error that does not end the reading.
-func (r *Reader) note(err error) {
-	if r.err == nil {
-		r.err = err
 		r.trouble |= noted
-		r.outer = r.depth + 1
+		r.found(err, i)
 	}
 }
 
 // fail stops the reading: the document is malformed. Where and how is found
 // out by Finish.
-func (r *Reader) fail() {
+func (r *Reader) fail() int {
 	if r.trouble&stopped == 0 {
-		r.stop(nil)
+		r.stop(nil, 0)
 		r.trouble |= malformed
 	}
+
+	return 0
 }
 
-// stop ends the reading. From here on pos is at the end, where no fast path
-// finds anything.
-func (r *Reader) stop(err error) {
+// stop ends the reading for an error that came up at i. From here on there is
+// nothing to be read at any index.
+func (r *Reader) stop(err error, i int) {
 	if r.trouble&stopped != 0 {
 		return
 	}
 	r.trouble |= stopped
+	r.found(err, i)
+	r.src = r.src[:0]
+}
+
+func (r *Reader) found(err error, i int) {
 	r.err = err
-	r.outer = r.depth + 1
-	r.path = r.path[:0]
-	r.pos = len(r.src)
+	r.where = &where{at: i, open: openNames(r.src, i), outer: r.depth + 1}
+}
+
+// openNames returns by depth where the names stand of the members that are
+// open at end. What is before it has been read and is well formed.
+func openNames(src []byte, end int) (open []span) {
+	for i := 0; i < end; {
+		switch src[i] {
+		case '{', '[':
+			open = append(open, span{})
+			i++
+		case '}', ']':
+			open = open[:len(open)-1]
+			i++
+		case '"':
+			from := i
+			i = skipString(src, i)
+			if colon := space(src, i); len(open) > 0 && colon < len(src) && src[colon] == ':' {
+				open[len(open)-1] = span{from, i}
+			}
+		default:
+			i++
+		}
+	}
+
+	return open
 }
 
 // unwind is called by each container round an error, innermost first, before
-// it goes on. It adds the name of the member the error is in, "" for none, and
-// reports whether there is anything to go on with.
-func (r *Reader) unwind(depth int, name string) bool {
-	if depth < r.outer {
-		r.outer = depth
-		if name != "" {
-			r.path = append(r.path, name)
+// it goes on: with the members it may know, or nil. It adds what the member is
+// called that the error is in, and reports whether there is anything to go on
+// with.
+func (r *Reader) unwind(f *Fields) bool {
+	if w := r.where; r.depth < w.outer {
+		w.outer = r.depth
+		if f != nil && r.depth <= len(w.open) {
+			if name := f.called(r, w.open[r.depth-1]); name != "" {
+				w.path = append(w.path, name)
+			}
 		}
 	}
 
@@ -172,13 +239,14 @@ func (r *Reader) place() {
 	case *ValueError:
 		err.Field = r.joined(err.Field)
 	}
-	r.path = nil
+	r.where.path = nil
 }
 
 func (r *Reader) joined(inner string) string {
 	var b strings.Builder
-	for i := len(r.path) - 1; i >= 0; i-- {
-		b.WriteString(r.path[i])
+	path := r.where.path
+	for i := len(path) - 1; i >= 0; i-- {
+		b.WriteString(path[i])
 		if i > 0 || inner != "" {
 			b.WriteByte('.')
 		}
@@ -188,12 +256,15 @@ func (r *Reader) joined(inner string) string {
 	return b.String()
 }
 
-// redact hides the value in an error that came up in the current member of
-// the container at depth.
-func (r *Reader) redact(depth int) {
-	if depth >= r.outer {
-		return
+// Sensitive hides the value at i, which has been read, from an error it may have
+// caused.
+func (r *Reader) Sensitive(i int) {
+	if r.trouble != 0 && r.where.at >= i {
+		r.redact()
 	}
+}
+
+func (r *Reader) redact() {
 	switch err := r.err.(type) {
 	case nil, *LimitError:
 	case *TypeError:
@@ -205,102 +276,98 @@ func (r *Reader) redact(depth int) {
 	}
 }
 
-// mismatch records that the value before pos, or the one just entered, is not
-// of the wanted type.
-func (r *Reader) mismatch(value, want string) {
+// mismatch records that the value which ends at i is not of the wanted type.
+func (r *Reader) mismatch(i int, value, want string) {
 	if r.err == nil {
-		r.note(&TypeError{Value: value, Type: want, Offset: int64(r.pos)})
+		r.note(&TypeError{Value: value, Type: want, Offset: int64(i)}, i)
 	}
 }
 
-// refuse skips the next value, which is not of the wanted type. A null is no
+// refuse skips the value at i, which is not of the wanted type. A null is no
 // mismatch.
-func (r *Reader) refuse(want string) {
-	r.pos = space(r.src, r.pos)
-	if r.pos == len(r.src) {
-		r.fail()
-		return
+func (r *Reader) refuse(i int, want string) int {
+	if i = space(r.src, i); i >= len(r.src) {
+		return r.fail()
 	}
-	switch c := r.src[r.pos]; c {
-	case '{', '[':
-		kind := "array"
-		if c == '{' {
-			kind = "object"
-		}
-		if r.err == nil {
-			r.note(&TypeError{Value: kind, Type: want, Offset: int64(r.pos + 1)})
-		}
-		r.Skip()
+	switch r.src[i] {
+	case '{':
+		r.mismatch(i+1, "object", want)
+		return r.Skip(i)
+	case '[':
+		r.mismatch(i+1, "array", want)
+		return r.Skip(i)
 	case '"':
-		r.refuseLiteral("string", want)
+		return r.refuseLiteral(i, "string", want)
 	case 't', 'f':
-		r.refuseLiteral("bool", want)
+		return r.refuseLiteral(i, "bool", want)
 	case 'n':
-		r.Skip()
-	default:
-		r.refuseLiteral("number", want)
+		return r.Skip(i)
 	}
+
+	return r.refuseLiteral(i, "number", want)
 }
 
-func (r *Reader) refuseLiteral(value, want string) {
-	if r.Skip(); r.trouble&stopped == 0 {
-		r.mismatch(value, want)
+func (r *Reader) refuseLiteral(i int, value, want string) int {
+	end := r.Skip(i)
+	if r.trouble&stopped == 0 {
+		r.mismatch(end, value, want)
 	}
+
+	return end
 }
 
 // Null reads a null and reports true, or reads nothing and reports false.
-func (r *Reader) Null() bool {
-	if i := r.pos; i < len(r.src) && r.src[i] > ' ' && r.src[i] != 'n' {
-		return false
+func (r *Reader) Null(i int) (end int, null bool) {
+	if i < len(r.src) && r.src[i] > ' ' && r.src[i] != 'n' {
+		return i, false
 	}
 
-	return r.null()
+	return r.null(i)
 }
 
-func (r *Reader) null() bool {
-	i := space(r.src, r.pos)
+func (r *Reader) null(i int) (end int, null bool) {
+	i = space(r.src, i)
 	if i < len(r.src) && r.src[i] != 'n' {
-		return false
+		return i, false
 	}
 	if !hasPrefix(r.src, i, "null") {
-		r.fail()
-		return false
+		return r.fail(), false
 	}
-	r.pos = i + len("null")
 
-	return true
+	return i + len("null"), true
 }
 
 // Raw reads any value and returns its bytes, which are part of the document;
 // nil if the reading has ended.
-func (r *Reader) Raw() []byte {
-	start := space(r.src, r.pos)
-	if r.Skip(); r.trouble&stopped != 0 {
-		return nil
+func (r *Reader) Raw(i int) (raw []byte, end int) {
+	start := space(r.src, i)
+	if end = r.Skip(start); r.trouble&stopped != 0 {
+		return nil, end
 	}
 
-	return r.src[start:r.pos:r.pos]
+	return r.src[start:end:end], end
 }
 
 // Skip reads any value and drops it.
-func (r *Reader) Skip() {
-	switch end := skip(r.src, space(r.src, r.pos), r.maxDepth-r.depth); {
-	case end >= 0:
-		r.pos = end
-	case end == tooDeep:
-		r.tooDeep()
+func (r *Reader) Skip(i int) int {
+	switch end := skip(r.src, space(r.src, i), r.maxDepth-r.depth); end {
+	case invalid:
+		return r.fail()
+	case tooDeep:
+		return r.tooDeep()
 	default:
-		r.fail()
+		return end
 	}
 }
 
 // tooDeep stops the reading. The bound everybody has counts as syntax.
-func (r *Reader) tooDeep() {
+func (r *Reader) tooDeep() int {
 	if r.maxDepth == MaxDepth {
-		r.fail()
-		return
+		return r.fail()
 	}
-	r.stop(&LimitError{What: "depth", Max: r.maxDepth})
+	r.stop(&LimitError{What: "depth", Max: r.maxDepth}, 0)
+
+	return 0
 }
 
 // hasPrefix reports whether src continues with word at i.

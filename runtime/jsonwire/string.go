@@ -6,41 +6,38 @@ import (
 )
 
 // String reads a string.
-func (r *Reader) String(p *string) {
-	if i := r.pos; i < len(r.src) && r.src[i] == '"' {
+func (r *Reader) String(i int, p *string) int {
+	if i < len(r.src) && r.src[i] == '"' {
 		if end := plain(r.src, i+1); end < len(r.src) && r.src[end] == '"' {
 			*p = r.share(i+1, end)
-			r.pos = end + 1
-
-			return
+			return end + 1
 		}
 	}
-	r.string(p)
+
+	return r.string(i, p)
 }
 
-func (r *Reader) string(p *string) {
-	from, to, ok := r.quotes("string")
-	if ok {
-		*p = r.stringAt(from, to)
+func (r *Reader) string(i int, p *string) int {
+	quotes, end := r.quotes(i, "string")
+	if quotes.to > 0 {
+		*p = r.stringAt(quotes)
 	}
+
+	return end
 }
 
-// quotes reads a string and returns where it stands, quotes included. It is
-// not ok for null and for values of another type than want, which is a string.
-func (r *Reader) quotes(want string) (from, to int, ok bool) {
-	i := space(r.src, r.pos)
+// quotes reads a string and returns where it stands, quotes included; nowhere
+// if it is null or no string, which is what is wanted.
+func (r *Reader) quotes(i int, want string) (quotes span, end int) {
+	i = space(r.src, i)
 	if i >= len(r.src) || r.src[i] != '"' {
-		r.refuse(want)
-		return 0, 0, false
+		return span{}, r.refuse(i, want)
 	}
-	end := skipString(r.src, i)
-	if end < 0 {
-		r.fail()
-		return 0, 0, false
+	if end = skipString(r.src, i); end < 0 {
+		return span{}, r.fail()
 	}
-	r.pos = end
 
-	return i, end, true
+	return span{i, end}, end
 }
 
 // share returns src[from:to] as a string.
@@ -52,9 +49,9 @@ func (r *Reader) share(from, to int) string {
 	return string(r.src[from:to])
 }
 
-// stringAt returns the string that stands quoted in src[from:to].
-func (r *Reader) stringAt(from, to int) string {
-	from, to = from+1, to-1
+// stringAt returns the string that stands there with its quotes.
+func (r *Reader) stringAt(quotes span) string {
+	from, to := quotes.from+1, quotes.to-1
 	if end := plain(r.src[:to], from); end == to || isText(r.src[end:to]) {
 		return r.share(from, to)
 	}
@@ -65,8 +62,8 @@ func (r *Reader) stringAt(from, to int) string {
 
 // unquoted is stringAt for a look at the bytes, which are valid until the next
 // read and never nil.
-func (r *Reader) unquoted(from, to int) []byte {
-	from, to = from+1, to-1
+func (r *Reader) unquoted(quotes span) []byte {
+	from, to := quotes.from+1, quotes.to-1
 	if end := plain(r.src[:to], from); end == to || isText(r.src[end:to]) {
 		return r.src[from:to:to]
 	}
@@ -144,50 +141,51 @@ func unescaped(c byte) byte {
 // nil for null, which leaves the value as it is, for a value of another type,
 // which is a TypeError, and if the reading has ended. The bytes are valid until
 // the next read.
-func (r *Reader) Text() []byte {
-	from, to, ok := r.quotes("text")
-	if !ok {
-		return nil
+func (r *Reader) Text(i int) (text []byte, end int) {
+	quotes, end := r.quotes(i, "text")
+	if quotes.to == 0 {
+		return nil, end
 	}
 
-	return r.unquoted(from, to)
+	return r.unquoted(quotes), end
 }
 
 // Plain reads any value as text: a string as what it says, everything else as
 // it is written.
-func (r *Reader) Plain(p *string) {
-	i := space(r.src, r.pos)
-	if i < len(r.src) && r.src[i] == '"' {
-		r.String(p)
-		return
+func (r *Reader) Plain(i int, p *string) int {
+	if r.IsString(i) {
+		return r.String(space(r.src, i), p)
 	}
-	if raw := r.Raw(); raw != nil {
+	raw, end := r.Raw(i)
+	if raw != nil {
 		*p = string(raw)
 	}
+
+	return end
 }
 
 // Strings reads an array of strings over *p, keeping its room.
-func (r *Reader) Strings(p *[]string) {
-	if r.Null() {
+func (r *Reader) Strings(i int, p *[]string) int {
+	if end, null := r.Null(i); null {
 		*p = nil
-		return
+		return end
 	}
 	// Room is made once, at the end, for up to as many as there are here.
 	var first [8]string
 	v, more := *p, first[:0]
-	a := r.Array()
+	a := r.Array(i)
 	for a.Next() {
 		switch {
 		case a.Index < cap(v):
 			v = v[:max(len(v), a.Index+1)]
-			r.String(&v[a.Index])
+			a.Pos = r.String(a.Pos, &v[a.Index])
 		case len(more) < cap(more):
 			more = more[:len(more)+1]
-			r.String(&more[len(more)-1])
+			a.Pos = r.String(a.Pos, &more[len(more)-1])
 		default:
 			v = append(append(v, more...), "")
 			more = more[:0]
-			r.String(&v[a.Index])
+			a.Pos = r.String(a.Pos, &v[a.Index])
 		}
 	}
 	if a.Empty() {
@@ -195,30 +193,34 @@ func (r *Reader) Strings(p *[]string) {
 	}
 	v = append(v, more...)
 	*p = v[:a.Cut(len(v))]
+
+	return a.Pos
 }
 
 // StringMap reads an object of strings into *p, which keeps its entries.
-func (r *Reader) StringMap(p *map[string]string) {
-	if r.Null() {
+func (r *Reader) StringMap(i int, p *map[string]string) int {
+	if end, null := r.Null(i); null {
 		*p = nil
-		return
+		return end
 	}
-	m := r.Map()
+	m := r.Map(i)
 	if m.Opened() && *p == nil {
 		*p = make(map[string]string)
 	}
 	for m.Next() {
 		var v string
-		r.String(&v)
+		m.Pos = r.String(m.Pos, &v)
 		if k, ok := m.Key(); ok {
 			(*p)[k] = v
 		}
 	}
+
+	return m.Pos
 }
 
-// IsString reports whether the next value is a string. It reads nothing.
-func (r *Reader) IsString() bool {
-	r.pos = space(r.src, r.pos)
+// IsString reports whether the value at i is a string. It reads nothing.
+func (r *Reader) IsString(i int) bool {
+	i = space(r.src, i)
 
-	return r.pos < len(r.src) && r.src[r.pos] == '"'
+	return i < len(r.src) && r.src[i] == '"'
 }

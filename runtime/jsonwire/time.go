@@ -108,18 +108,19 @@ func ordinal(year, month, day uint) int64 {
 
 // Time reads a time in RFC 3339. As with encoding/json, any other value but
 // null ends the reading with an error of the time package.
-func (r *Reader) Time(p *time.Time) {
-	if i := r.pos; i < len(r.src) && r.src[i] == '"' {
+func (r *Reader) Time(i int, p *time.Time) int {
+	if i < len(r.src) && r.src[i] == '"' {
 		if t, end := utc(r.src, i+1); end >= 0 {
 			*p = t
-			r.pos = end
-
-			return
+			return end
 		}
 	}
-	if raw := r.Raw(); raw != nil {
-		r.Check(p.UnmarshalJSON(raw))
+	raw, end := r.Raw(i)
+	if raw != nil {
+		r.Check(end, p.UnmarshalJSON(raw))
 	}
+
+	return end
 }
 
 const timeDigits = len("2006-01-02T15:04:05")

@@ -45,26 +45,32 @@ const MaxMetadata = 16
 
 // HeaderOf returns the event of a record of a queue's log. What the log does
 // not know, peers, shard and schema, is for the caller to fill in.
-func HeaderOf(r tq.Record, queue string, source tq.Incarnation) Header {
-	return Header{
-		Sequence:    r.Sequence,
-		SourceEvent: r.Sequence,
-		Queue:       queue,
-		Kind:        r.Kind,
-		OwnerPeer:   r.Owner,
-		OccurredAt:  r.At,
-		RecordedAt:  r.At,
-		Task:        r.Task,
-		Attempt:     r.Attempt,
-		Error:       r.Err,
-		Token:       r.Token,
-		Deadline:    r.Deadline,
-		Flags:       r.Flags,
-		Incarnation: source,
-		EnqueuedAt:  r.EnqueuedAt,
-		AvailableAt: r.AvailableAt,
-		More:        r.More,
-	}
+func HeaderOf(r tq.Record, queue string, source tq.Incarnation) (h Header) {
+	FillHeader(&h, &r, queue, source)
+
+	return h
+}
+
+// FillHeader makes h what [HeaderOf] returns, in place: neither is small.
+func FillHeader(h *Header, r *tq.Record, queue string, source tq.Incarnation) {
+	*h = Header{}
+	h.Sequence = r.Sequence
+	h.SourceEvent = r.Sequence
+	h.Queue = queue
+	h.Kind = r.Kind
+	h.OwnerPeer = r.Owner
+	h.OccurredAt = r.At
+	h.RecordedAt = r.At
+	h.Task = r.Task
+	h.Attempt = r.Attempt
+	h.Error = r.Err
+	h.Token = r.Token
+	h.Deadline = r.Deadline
+	h.Flags = r.Flags
+	h.Incarnation = source
+	h.EnqueuedAt = r.EnqueuedAt
+	h.AvailableAt = r.AvailableAt
+	h.More = r.More
 }
 
 // AppendEvent appends the wire form of an event; value appends its payload, or
@@ -195,11 +201,11 @@ func appendMember(dst []byte, key, s string) []byte {
 	return jsonwire.AppendString(append(dst, key...), s)
 }
 
-var eventFields = jsonwire.Fields{Keys: []string{
-	`"sequenceNumber":`, `"sourceEventId":`, `"queueName":`, `"kind":`, `"sourcePeerId":`, `"ownerPeerId":`,
-	`"occurredAt":`, `"recordedAt":`, `"taskSequenceId":`, `"attempt":`, `"value":`, `"error":`, `"ownershipToken":`,
-	`"leaseExpiration":`, `"flags":`, `"incarnation":`, `"origin":`, `"shard":`, `"schema":`, `"enqueuedAt":`,
-	`"availableAt":`, `"more":`, `"traceparent":`, `"metadata":`,
+var eventFields = jsonwire.Fields{Names: []string{
+	"sequenceNumber", "sourceEventId", "queueName", "kind", "sourcePeerId", "ownerPeerId",
+	"occurredAt", "recordedAt", "taskSequenceId", "attempt", "value", "error", "ownershipToken",
+	"leaseExpiration", "flags", "incarnation", "origin", "shard", "schema", "enqueuedAt",
+	"availableAt", "more", "traceparent", "metadata",
 }}
 
 const (
@@ -211,11 +217,11 @@ const (
 // called unless it is null or absent, and everything else into *h. Errors are
 // those of jsonwire, a *jsonwire.MissingError among them. After an error *h is
 // zero.
-func DecodeEvent(src []byte, h *Header, value func(*jsonwire.Reader)) error {
+func DecodeEvent(src []byte, h *Header, value func(r *jsonwire.Reader, i int) int) error {
 	*h = Header{}
 	r := jsonwire.NewReader(src)
-	read, seen := readHeader(&r, value)
-	if err := r.Finish(); err != nil {
+	read, seen, end := readHeader(&r, value)
+	if err := r.Finish(end); err != nil {
 		return err
 	}
 	if err := eventFields.Missing("event", seen, requiredOfEvent); err != nil {
@@ -233,82 +239,85 @@ func DecodeEvent(src []byte, h *Header, value func(*jsonwire.Reader)) error {
 }
 
 // readHeader reads an event and says which members it has that are not null.
-func readHeader(r *jsonwire.Reader, value func(*jsonwire.Reader)) (h Header, seen uint64) {
-	o := r.Object(&eventFields)
+func readHeader(
+	r *jsonwire.Reader, value func(r *jsonwire.Reader, i int) int,
+) (h Header, seen uint64, end int) {
+	o := r.Object(0, &eventFields)
 	for o.Next() {
-		if r.Null() {
+		if o.Null() {
 			continue
 		}
 		seen |= 1 << o.Field
 		switch o.Field {
 		case 0: // sequenceNumber
-			r.Uint64((*uint64)(&h.Sequence))
+			o.Pos = r.Uint64(o.Pos, (*uint64)(&h.Sequence))
 		case 1: // sourceEventId
-			r.Uint64((*uint64)(&h.SourceEvent))
+			o.Pos = r.Uint64(o.Pos, (*uint64)(&h.SourceEvent))
 		case 2: // queueName
-			r.String(&h.Queue)
+			o.Pos = r.String(o.Pos, &h.Queue)
 		case 3: // kind
-			readKind(r, &h.Kind)
+			o.Pos = readKind(r, o.Pos, &h.Kind)
 		case 4: // sourcePeerId
-			r.String(&h.SourcePeer)
+			o.Pos = r.String(o.Pos, &h.SourcePeer)
 		case 5: // ownerPeerId
-			r.String(&h.OwnerPeer)
+			o.Pos = r.String(o.Pos, &h.OwnerPeer)
 		case 6: // occurredAt
-			tq.ReadTime(r, &h.OccurredAt)
+			o.Pos = tq.ReadTime(r, o.Pos, &h.OccurredAt)
 		case 7: // recordedAt
-			tq.ReadTime(r, &h.RecordedAt)
+			o.Pos = tq.ReadTime(r, o.Pos, &h.RecordedAt)
 		case 8: // taskSequenceId
-			r.Uint64(&h.Task.Sequence)
+			o.Pos = r.Uint64(o.Pos, &h.Task.Sequence)
 		case 9: // attempt
-			r.Int(&h.Attempt)
+			o.Pos = r.Int(o.Pos, &h.Attempt)
 		case 10: // value
-			value(r)
+			o.Pos = value(r, o.Pos)
 		case 11: // error
-			h.Error = tq.ReadTaskError(r)
+			h.Error, o.Pos = tq.ReadTaskError(r, o.Pos)
 		case 12: // ownershipToken
-			h.Token.ReadJSON(r)
+			o.Pos = h.Token.ReadJSON(r, o.Pos)
 		case 13: // leaseExpiration
-			tq.ReadTime(r, &h.Deadline)
+			o.Pos = tq.ReadTime(r, o.Pos, &h.Deadline)
 		case 14: // flags
-			readFlags(r, &h.Flags)
+			o.Pos = readFlags(r, o.Pos, &h.Flags)
 		case 15: // incarnation
-			readIncarnation(r, &h.Incarnation)
+			o.Pos = readIncarnation(r, o.Pos, &h.Incarnation)
 		case fieldOrigin:
-			readIncarnation(r, &h.Task.Origin)
+			o.Pos = readIncarnation(r, o.Pos, &h.Task.Origin)
 		case 17: // shard
-			r.String(&h.Shard)
+			o.Pos = r.String(o.Pos, &h.Shard)
 		case 18: // schema
-			r.String(&h.Schema)
+			o.Pos = r.String(o.Pos, &h.Schema)
 		case 19: // enqueuedAt
-			tq.ReadTime(r, &h.EnqueuedAt)
+			o.Pos = tq.ReadTime(r, o.Pos, &h.EnqueuedAt)
 		case 20: // availableAt
-			tq.ReadTime(r, &h.AvailableAt)
+			o.Pos = tq.ReadTime(r, o.Pos, &h.AvailableAt)
 		case 21: // more
-			r.Bool(&h.More)
+			o.Pos = r.Bool(o.Pos, &h.More)
 		case 22: // traceparent
-			r.String(&h.TraceParent)
+			o.Pos = r.String(o.Pos, &h.TraceParent)
 		case 23: // metadata
-			readMetadata(r, &h.Metadata)
+			o.Pos = readMetadata(r, o.Pos, &h.Metadata)
 		}
 	}
 
-	return h, seen
+	return h, seen, o.Pos
 }
 
 // readKind takes a number, known or not, or a known name.
-func readKind(r *jsonwire.Reader, p *tq.Kind) {
-	if !r.IsString() {
-		r.Uint8((*uint8)(p))
-		return
+func readKind(r *jsonwire.Reader, i int, p *tq.Kind) int {
+	if !r.IsString(i) {
+		return r.Uint8(i, (*uint8)(p))
 	}
 	var name string
-	r.String(&name)
+	end := r.String(i, &name)
 	kind, ok := tq.ParseKind(name)
 	if !ok {
-		r.Check(fmt.Errorf("replication: %q is no kind of event", name))
-		return
+		r.Check(end, fmt.Errorf("replication: %q is no kind of event", name))
+		return end
 	}
 	*p = kind
+
+	return end
 }
 
 var flagNames = map[string]tq.Flags{
@@ -320,50 +329,55 @@ var flagNames = map[string]tq.Flags{
 }
 
 // readFlags takes a number, or known names with commas between them.
-func readFlags(r *jsonwire.Reader, p *tq.Flags) {
-	if !r.IsString() {
-		r.Uint8((*uint8)(p))
-		return
+func readFlags(r *jsonwire.Reader, i int, p *tq.Flags) int {
+	if !r.IsString(i) {
+		return r.Uint8(i, (*uint8)(p))
 	}
 	var names string
-	r.String(&names)
+	end := r.String(i, &names)
 	var flags tq.Flags
 	for name := range strings.SplitSeq(names, ",") {
 		flag, ok := flagNames[strings.TrimSpace(name)]
 		if !ok {
-			r.Check(fmt.Errorf("replication: %q is no flag of an event", name))
-			return
+			r.Check(end, fmt.Errorf("replication: %q is no flag of an event", name))
+			return end
 		}
 		flags |= flag
 	}
 	*p = flags
+
+	return end
 }
 
-func readIncarnation(r *jsonwire.Reader, p *tq.Incarnation) {
-	if text := r.Text(); text != nil {
+func readIncarnation(r *jsonwire.Reader, i int, p *tq.Incarnation) int {
+	text, end := r.Text(i)
+	if text != nil {
 		incarnation, err := tq.ParseIncarnation(string(text))
-		if r.Check(err) {
+		if r.Check(end, err) {
 			*p = incarnation
 		}
 	}
+
+	return end
 }
 
 // readMetadata stops at the first entry that is too many.
-func readMetadata(r *jsonwire.Reader, p *map[string]string) {
-	m := r.Map()
+func readMetadata(r *jsonwire.Reader, i int, p *map[string]string) int {
+	m := r.Map(i)
 	for m.Next() {
 		var v string
-		r.Plain(&v)
+		m.Pos = r.Plain(m.Pos, &v)
 		k, ok := m.Key()
 		if !ok {
-			return
+			break
 		}
 		if *p == nil {
 			*p = make(map[string]string)
 		}
 		if (*p)[k] = v; len(*p) > MaxMetadata {
-			r.Check(fmt.Errorf("replication: event has more than %d metadata entries", MaxMetadata))
-			return
+			r.Check(m.Pos, fmt.Errorf("replication: event has more than %d metadata entries", MaxMetadata))
 		}
 	}
+
+	return m.Pos
 }

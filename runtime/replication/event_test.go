@@ -96,7 +96,10 @@ func TestGolden(t *testing.T) {
 			}
 			var read Header
 			var value []byte
-			err = DecodeEvent(want, &read, func(r *jsonwire.Reader) { value = r.Raw() })
+			err = DecodeEvent(want, &read, func(r *jsonwire.Reader, i int) int {
+				value, i = r.Raw(i)
+				return i
+			})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -110,7 +113,7 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-func skip(r *jsonwire.Reader) { r.Skip() }
+func skip(r *jsonwire.Reader, i int) int { return r.Skip(i) }
 
 // parse decodes a document made of a valid event's members with some replaced;
 // an empty text removes one.

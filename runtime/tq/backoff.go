@@ -52,7 +52,8 @@ func (b Backoff) String() string {
 	}
 }
 
-func (b Backoff) check() error {
+// Check says what is out of range; nil if nothing is.
+func (b Backoff) Check() error {
 	switch {
 	case b.kind == backoffUnset || b.kind == backoffNone:
 		return nil
@@ -67,6 +68,12 @@ func (b Backoff) check() error {
 	}
 
 	return nil
+}
+
+// Delay is how long to wait after the given attempt of a task failed, the first
+// one being 1. It is 0 for the zero Backoff.
+func (b Backoff) Delay(task TaskID, attempt int) time.Duration {
+	return b.delay(task, attempt).duration()
 }
 
 // delay is how long a task waits after its attempt failed.

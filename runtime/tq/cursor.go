@@ -3,6 +3,8 @@ package tq
 import (
 	"context"
 	"slices"
+	"sync"
+	"sync/atomic"
 )
 
 // Cursor is one reader's place in the log. Readers do not share: each sees
@@ -10,12 +12,22 @@ import (
 // one goroutine at a time, but for Close and Lag.
 type Cursor struct {
 	e      *Engine
-	next   Sequence // guarded by e.mu
+	next   atomic.Uint64 // the first sequence not taken yet; the reader's own to change
 	wake   chan struct{}
 	parked bool // guarded by e.mu
 	closed bool // guarded by e.mu
 	buf    []Record
+
+	// reading is held from Next to Unlock, instead of the engine's lock: then
+	// records from pinned on, and their slots, stay as they are. It is taken
+	// with e.mu held, and nothing is taken with it held.
+	reading sync.Mutex
+	pinned  Sequence // guarded by e.mu
 }
+
+// Latest stands for the last event there is, where a reader is attached: it
+// gets what comes from then on.
+const Latest Sequence = 1<<64 - 1
 
 // Watch attaches a reader to what comes after the given sequence. ErrGap if
 // that is no longer held, or never was: records are kept only while a reader
@@ -24,6 +36,9 @@ func (e *Engine) Watch(after Sequence) (*Cursor, error) {
 	e.lockAll()
 	defer e.Unlock()
 	l := &e.core.log
+	if after == Latest {
+		after = l.seq
+	}
 	if after > l.seq || after != l.seq && (!l.on() || after+1 < l.first) {
 		return nil, ErrGap
 	}
@@ -40,20 +55,38 @@ func (e *Engine) WatchNow() (SnapshotHeader, []TaskRef, *Cursor) {
 	return e.core.header(), e.core.tasks(now), e.attach(e.core.log.seq)
 }
 
+// Snapshot gives the state and moves the reader to what comes after it, in one
+// step, wherever it was: the way on after ErrGap. It returns with the lock held;
+// the caller copies the payloads and calls Unlock of the engine. A closed reader
+// stays closed.
+func (c *Cursor) Snapshot() (SnapshotHeader, []TaskRef) {
+	now := c.e.lockUpToDate()
+	c.next.Store(uint64(c.e.core.log.seq + 1))
+
+	return c.e.core.header(), c.e.core.tasks(now)
+}
+
 func (e *Engine) attach(after Sequence) *Cursor {
 	e.core.startLog()
-	c := &Cursor{e: e, next: after + 1, wake: make(chan struct{}, 1)}
+	c := &Cursor{e: e, wake: make(chan struct{}, 1), pinned: noSequence}
+	c.next.Store(uint64(after + 1))
+	e.core.log.unpin = e.unpin
 	e.cursors = append(e.cursors, c)
 
 	return c
 }
 
-// Next waits for the next records and returns up to limit of them with the
-// lock held; they are valid until Unlock. ErrGap if the reader fell behind the
-// bounds of the log: its place is lost, go on from a snapshot. ErrClosed if the
-// cursor was closed, or the queue was and there is nothing more for now: leases
-// that settle afterwards and a Drain still add records, which a further call
-// gives. On an error the lock is not held.
+// at is the sequence that is read next.
+func (c *Cursor) at() Sequence { return Sequence(c.next.Load()) }
+
+// Next waits for the next records and returns up to limit of them with a lock
+// held that is the cursor's own; records and payloads stay what they are until
+// Unlock, which follows soon: the queue waits for it rather than drop records
+// that are being read. ErrGap if the reader fell behind the bounds of the log:
+// its place is lost, go on from a snapshot. ErrClosed if the cursor was closed,
+// or the queue was and there is nothing more for now: leases that settle
+// afterwards and a Drain still add records, which a further call gives. On an
+// error the lock is not held.
 func (c *Cursor) Next(ctx context.Context, limit int) ([]Record, error) {
 	e := c.e
 	e.mu.Lock()
@@ -64,10 +97,10 @@ func (c *Cursor) Next(ctx context.Context, limit int) ([]Record, error) {
 		case c.closed:
 			e.mu.Unlock()
 			return nil, ErrClosed
-		case c.next < l.first:
+		case c.at() < l.first:
 			e.mu.Unlock()
 			return nil, ErrGap
-		case c.next <= l.seq:
+		case c.at() <= l.seq:
 			return c.read(limit), nil
 		case e.gate.closed:
 			e.mu.Unlock()
@@ -82,15 +115,43 @@ func (c *Cursor) Next(ctx context.Context, limit int) ([]Record, error) {
 	}
 }
 
-// read copies what is there; the lock is held.
+// read pins what is there, gives back the engine's lock and copies.
 func (c *Cursor) read(limit int) []Record {
-	n := min(max(limit, 1), int(c.e.core.log.seq+1-c.next))
-	c.buf = slices.Grow(c.buf[:0], n)
-	for i := range n {
-		c.buf = append(c.buf, c.e.core.export(c.next+Sequence(i)))
+	e := c.e
+	l := &e.core.log
+	ring, from, n := l.ring, c.at(), min(max(limit, 1), int(l.seq+1-c.at()))
+	c.pinned, l.pinned = from, min(l.pinned, from)
+	c.reading.Lock()
+	e.mu.Unlock()
+
+	c.buf = slices.Grow(c.buf[:0], n)[:n]
+	for i := range c.buf {
+		seq := from + Sequence(i)
+		e.core.export(inRing(ring, seq), seq, &c.buf[i])
 	}
 
 	return c.buf
+}
+
+// unpin waits for those who read the record of a sequence, and says which is
+// the first that is still read, or might be. mu is held.
+func (e *Engine) unpin(seq Sequence) Sequence {
+	pinned := noSequence
+	for _, c := range e.cursors {
+		if c.pinned <= seq {
+			c.await()
+		}
+		pinned = min(pinned, c.pinned)
+	}
+
+	return pinned
+}
+
+// await waits for the end of a bracket; e.mu is held, so no other begins.
+func (c *Cursor) await() {
+	c.reading.Lock()
+	c.pinned = noSequence
+	c.reading.Unlock() //nolint:staticcheck // it was held, that is all
 }
 
 // park waits without the lock, and returns with it unless there is an error.
@@ -120,9 +181,8 @@ func (c *Cursor) park(ctx context.Context) error {
 
 // Unlock says that n of the records were taken, and gives the lock back.
 func (c *Cursor) Unlock(n int) {
-	c.next += Sequence(n)
-	clear(c.buf)
-	c.e.mu.Unlock()
+	c.next.Add(uint64(n))
+	c.reading.Unlock()
 }
 
 // Lag is how many events the reader has not taken yet.
@@ -130,7 +190,7 @@ func (c *Cursor) Lag() Sequence {
 	c.e.lockAll()
 	defer c.e.Unlock()
 
-	return c.e.core.log.seq + 1 - c.next
+	return c.e.core.log.seq + 1 - c.at()
 }
 
 // Close detaches the reader and ends a Next that waits, with ErrClosed. With
@@ -143,6 +203,7 @@ func (c *Cursor) Close() error {
 		return nil
 	}
 	c.closed = true
+	c.await()
 	e.cursors = slices.DeleteFunc(e.cursors, func(o *Cursor) bool { return o == c })
 	c.unpark()
 	if len(e.cursors) == 0 {
@@ -163,7 +224,7 @@ func (c *Cursor) unpark() {
 // wakeCursors wakes readers for which there is something.
 func (e *Engine) wakeCursors() {
 	for _, c := range e.cursors {
-		if e.gate.closed || c.next <= e.core.log.seq {
+		if e.gate.closed || c.at() <= e.core.log.seq {
 			c.unpark()
 		}
 	}

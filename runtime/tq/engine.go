@@ -332,7 +332,7 @@ func (e *Engine) Stats() Stats {
 		s.LogEntries = c.log.len()
 	}
 	for _, r := range e.cursors {
-		s.SlowestLag = max(s.SlowestLag, c.log.seq+1-r.next)
+		s.SlowestLag = max(s.SlowestLag, c.log.seq+1-r.at())
 	}
 
 	return s

@@ -14,22 +14,30 @@ const tick = 100 * time.Nanosecond
 
 // shelf is the typed half of a queue, as small as it can be. The engine's lock
 // guards it.
-type shelf struct{ bodies [][]byte }
+type shelf struct{ chunks []*[shelfChunk][]byte }
+
+const shelfChunk = 64
+
+func (s *shelf) open(limit tq.Slot) { s.chunks = make([]*[shelfChunk][]byte, limit/shelfChunk+1) }
+
+func (s *shelf) at(i tq.Slot) *[]byte { return &s.chunks[i/shelfChunk][i%shelfChunk] }
 
 func (s *shelf) Grow(i tq.Slot) {
-	for len(s.bodies) <= int(i) {
-		s.bodies = append(s.bodies, nil)
+	if chunk := &s.chunks[i/shelfChunk]; *chunk == nil {
+		*chunk = new([shelfChunk][]byte)
 	}
 }
 
-func (s *shelf) Clear(i tq.Slot)    { s.bodies[i] = nil }
-func (s *shelf) Size(i tq.Slot) int { return len(s.bodies[i]) }
+func (s *shelf) Clear(i tq.Slot)    { *s.at(i) = nil }
+func (s *shelf) Size(i tq.Slot) int { return len(*s.at(i)) }
 
 // held counts the payloads that are kept.
 func (s *shelf) held() int {
 	n := 0
-	for _, b := range s.bodies {
-		n += b2i(b != nil)
+	for _, chunk := range s.chunks {
+		for i := 0; chunk != nil && i < shelfChunk; i++ {
+			n += b2i(chunk[i] != nil)
+		}
 	}
 
 	return n
@@ -95,6 +103,7 @@ func openQueue(tb testing.TB, o tq.Options) *queue {
 	if err := q.Open(o, &q.shelf); err != nil {
 		tb.Fatal(err)
 	}
+	q.shelf.open(q.MaxSlot())
 
 	return q
 }
@@ -104,7 +113,7 @@ func (q *queue) enqueue(ctx context.Context, body []byte) (tq.TaskID, error) {
 	if err != nil {
 		return tq.TaskID{}, err
 	}
-	q.shelf.bodies[i] = body
+	*q.shelf.at(i) = body
 
 	return q.in.Enqueue(ctx, i, at)
 }
@@ -114,7 +123,7 @@ func (q *queue) tryEnqueue(body []byte) (tq.TaskID, error) {
 	if err != nil {
 		return tq.TaskID{}, err
 	}
-	q.shelf.bodies[i] = body
+	*q.shelf.at(i) = body
 
 	return q.in.TryEnqueue(i, at)
 }
@@ -124,7 +133,7 @@ func (q *queue) enqueueAt(ctx context.Context, body []byte, when time.Time) (tq.
 	if err != nil {
 		return tq.TaskID{}, err
 	}
-	q.shelf.bodies[i] = body
+	*q.shelf.at(i) = body
 
 	return q.in.EnqueueAt(ctx, i, at, when)
 }
@@ -137,7 +146,7 @@ func (q *queue) enqueueBatch(ctx context.Context, bodies [][]byte) (ids []tq.Tas
 		}
 		for _, body := range bodies[:room] {
 			i, id := q.AddLocked(at)
-			q.shelf.bodies[i] = body
+			*q.shelf.at(i) = body
 			ids = append(ids, id)
 		}
 		q.Unlock()
@@ -188,7 +197,7 @@ func (q *queue) keep(g tq.Grant, err error) (lease, error) {
 	}
 	defer q.Unlock()
 
-	return lease{g, q.shelf.bodies[g.Slot]}, nil
+	return lease{g, *q.shelf.at(g.Slot)}, nil
 }
 
 func (q *queue) lease(ctx context.Context) (lease, error) { return q.keep(q.Take(ctx, "")) }
@@ -209,7 +218,7 @@ type snapshot struct {
 func (q *queue) copy(refs []tq.TaskRef) []entry {
 	entries := make([]entry, len(refs))
 	for i, r := range refs {
-		entries[i] = entry{r, q.shelf.bodies[r.Slot]}
+		entries[i] = entry{r, *q.shelf.at(r.Slot)}
 	}
 
 	return entries
@@ -233,7 +242,7 @@ func (q *queue) restore(s snapshot) error {
 	}
 	for i, slot := range slots {
 		if slot >= 0 {
-			q.shelf.bodies[slot] = s.Tasks[i].Body
+			*q.shelf.at(slot) = s.Tasks[i].Body
 		}
 	}
 	q.Unlock()
@@ -285,7 +294,7 @@ func (q *queue) read(c *tq.Cursor) ([]event, error) {
 			return events, err
 		}
 		for _, r := range records {
-			events = append(events, event{r, q.shelf.bodies[r.Slot]})
+			events = append(events, event{r, *q.shelf.at(r.Slot)})
 		}
 		c.Unlock(len(records))
 	}

@@ -1315,12 +1315,13 @@ func TestInvariant19IdleReader(t *testing.T) {
 		o := policy()
 		o.LogBytes, o.LogEntries = 16<<20, 1<<16
 		must(t, q.Open(o, s))
+		s.open(q.MaxSlot())
 		idle, err := q.Watch(0)
 		must(t, err)
 		for range 2000 {
 			i, at, err := q.Put()
 			must(t, err)
-			s.bodies[i] = []byte{1}
+			*s.at(i) = []byte{1}
 			_, err = q.TryEnqueue(i, at)
 			must(t, err)
 			g, err := q.TryTake("")

@@ -1,5 +1,7 @@
 package tq
 
+import "time"
+
 // log keeps the latest records for readers, in a ring. Sequences count whether
 // or not anybody reads; records are kept only while somebody does.
 type log struct {
@@ -11,6 +13,11 @@ type log struct {
 	bytes   int64    // payload bytes of tasks that are gone and still shown
 	maxByte int64
 	whole   int // events of the drain or restore under way, which stay together
+
+	// What is being read stays as it is: nobody reads records below pinned, and
+	// unpin waits until nobody reads the record of a sequence any more.
+	pinned Sequence
+	unpin  func(Sequence) (pinned Sequence)
 }
 
 // record is an event in terms of the core: it refers to the slot, which
@@ -30,7 +37,13 @@ type record struct {
 	more    bool
 }
 
-func (l *log) init(entries int, bytes int64) { l.limit, l.maxByte = entries, bytes }
+func (l *log) init(entries int, bytes int64) {
+	l.limit, l.maxByte = entries, bytes
+	l.pinned = noSequence
+}
+
+// noSequence is above all there will be.
+const noSequence = Sequence(1<<64 - 1)
 
 func (l *log) on() bool { return len(l.ring) > 0 }
 
@@ -38,7 +51,9 @@ func (l *log) shows(s Sequence) bool { return l.on() && s >= l.first && s > 0 }
 
 func (l *log) len() int { return int(l.seq + 1 - l.first) }
 
-func (l *log) at(s Sequence) *record { return &l.ring[uint64(s)&uint64(len(l.ring)-1)] }
+func (l *log) at(s Sequence) *record { return inRing(l.ring, s) }
+
+func inRing(ring []record, s Sequence) *record { return &ring[uint64(s)&uint64(len(ring)-1)] }
 
 // resize makes the ring take n records, which are no fewer than it has.
 func (l *log) resize(n int) {
@@ -74,6 +89,9 @@ func (c *core) stopLog() {
 // evict drops the oldest record, and the slot it was the last to show.
 func (c *core) evict() {
 	seq := c.log.first
+	if seq >= c.log.pinned {
+		c.log.pinned = c.log.unpin(seq)
+	}
 	i := c.log.at(seq).slot
 	c.log.at(seq).err, c.log.at(seq).owner = nil, ""
 	c.log.first++
@@ -155,14 +173,16 @@ func (r *record) grantOf(s *slot) {
 	r.epoch, r.granter, r.owner, r.granted = s.epoch, s.granter, s.owner, s.granted
 }
 
-// export gives a record in terms of the outside.
-func (c *core) export(seq Sequence) Record {
-	r := c.log.at(seq)
+// export gives a record in terms of the outside, in place: it is large. It
+// needs no lock while the record is pinned: of its slot it reads what no task
+// changes.
+func (c *core) export(r *record, seq Sequence, out *Record) {
 	s := c.at(r.slot)
-	out := Record{
-		Sequence: seq, Kind: r.kind, Flags: r.flags, More: r.more, Slot: r.slot, Task: s.id,
-		Attempt: int(r.attempt), At: c.time(r.at), EnqueuedAt: c.time(s.enqueued), Owner: r.owner, Err: r.err,
-	}
+	out.Sequence, out.Kind, out.Flags, out.More = seq, r.kind, r.flags, r.more
+	out.Slot, out.Task, out.Attempt = r.slot, s.id, int(r.attempt)
+	out.At, out.EnqueuedAt = c.time(r.at), c.time(s.enqueued)
+	out.Owner, out.Err = r.owner, r.err
+	out.Token, out.Deadline, out.AvailableAt = Token{}, time.Time{}, time.Time{}
 	if r.epoch != 0 {
 		out.Token = Token{Task: s.id, Attempt: int(r.granted), Incarnation: r.granter, Epoch: r.epoch}
 	}
@@ -174,6 +194,4 @@ func (c *core) export(seq Sequence) Record {
 			out.AvailableAt = c.time(r.until)
 		}
 	}
-
-	return out
 }

@@ -156,7 +156,7 @@ func (o *Options) check() error {
 	if err := o.checkWatermarks(); err != nil {
 		return err
 	}
-	if err := o.Backoff.check(); err != nil {
+	if err := o.Backoff.Check(); err != nil {
 		return fmt.Errorf("tq: queue %q: Backoff: %w", o.Name, err)
 	}
 

@@ -234,7 +234,7 @@ func (p *player) enqueueBatch(a, _ int) error {
 	}
 	for range room {
 		slot, id := p.q.AddLocked(at)
-		p.q.shelf.bodies[slot] = []byte(p.body())
+		*p.q.shelf.at(slot) = []byte(p.body())
 		wantID, want := p.m.enqueue(p.now(), 0)
 		if err := p.entered(id, nil, wantID, want); err != nil {
 			return err
@@ -296,7 +296,7 @@ func (p *player) takeBatch(a, _ int) error {
 	}
 	defer p.q.Unlock()
 	for range 1 + a%4 {
-		if err := p.granted(lease{g, p.q.shelf.bodies[g.Slot]}, nil, "batch", false); err != nil {
+		if err := p.granted(lease{g, *p.q.shelf.at(g.Slot)}, nil, "batch", false); err != nil {
 			return err
 		}
 		more := false
@@ -305,7 +305,7 @@ func (p *player) takeBatch(a, _ int) error {
 		}
 	}
 
-	return p.granted(lease{g, p.q.shelf.bodies[g.Slot]}, nil, "batch", false)
+	return p.granted(lease{g, *p.q.shelf.at(g.Slot)}, nil, "batch", false)
 }
 
 // pick is one of the leases there were, mostly a late one.
@@ -370,7 +370,7 @@ func (p *player) settleTake(a, b int) error {
 	g, settled, err := p.q.SettleTake(done, l.Held, l.Token, outcome, "run")
 	if err == nil {
 		defer p.q.Unlock()
-		l = lease{g, p.q.shelf.bodies[g.Slot]}
+		l = lease{g, *p.q.shelf.at(g.Slot)}
 	}
 	if err := agree(settled, want); err != nil {
 		return fmt.Errorf("settling: %w", err)

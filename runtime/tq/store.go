@@ -4,10 +4,11 @@ import "time"
 
 // Store is the typed side of a queue: payloads by slot. Generated code
 // implements it; the engine calls it with the lock held that guards the slot.
-// Other slots may be guarded by another lock, so their payloads must be apart.
+// Other slots may be guarded by another lock, so their payloads must be apart,
+// and while a reader has records the payloads of their slots are only read.
 type Store interface {
 	// Grow is called before a slot is used for the first time, and while
-	// nobody uses any other.
+	// nobody but readers uses any other. Payloads stay where they are.
 	Grow(Slot)
 	// Clear drops the payload at the slot.
 	Clear(Slot)

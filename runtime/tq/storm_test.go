@@ -371,7 +371,7 @@ func (s *storm) follow() {
 		}
 		s.mu.Lock()
 		for _, rec := range records {
-			s.events = append(s.events, event{rec, s.q.shelf.bodies[rec.Slot]})
+			s.events = append(s.events, event{rec, *s.q.shelf.at(rec.Slot)})
 		}
 		s.mu.Unlock()
 		last := records[len(records)-1].Sequence
@@ -742,6 +742,75 @@ func TestSlotsGoRound(t *testing.T) {
 	watch.Wait()
 	if s := q.gauges(t); s.Completed != uint64(o.MaxWaiting)*each || s.Live() != 0 || q.held() != 0 {
 		t.Errorf("%d payloads are kept: %+v", q.held(), s)
+	}
+}
+
+// TestRecordsStayWhileTheyAreRead has readers that are slower than a log that is
+// shorter than what they read: what they hold must not change under their eyes,
+// nor when somebody closes their cursor.
+func TestRecordsStayWhileTheyAreRead(t *testing.T) {
+	o := policy()
+	o.LogEntries = 16
+	q := openQueue(t, o)
+	const tasks = 20000
+	var work, readers sync.WaitGroup
+	finished := make(chan struct{})
+	for n := range 2 {
+		readers.Go(func() {
+			_, c := q.watchNow()
+			for round := 0; ; round++ {
+				records, err := c.Next(background, o.LogEntries)
+				switch {
+				case errors.Is(err, tq.ErrClosed) && q.isOver(finished):
+					return
+				case err != nil:
+					_ = c.Close()
+					_, c = q.watchNow()
+					continue
+				}
+				var closing sync.WaitGroup
+				if n == 1 && round%8 == 0 {
+					closing.Go(func() { _ = c.Close() })
+				}
+				runtime.Gosched()
+				for _, r := range records {
+					body := string(*q.shelf.at(r.Slot))
+					if runtime.Gosched(); body != fmt.Sprint(r.Task.Sequence) || string(*q.shelf.at(r.Slot)) != body {
+						t.Errorf("event %d of %v shows %q", r.Sequence, r.Task, body)
+					}
+				}
+				c.Unlock(len(records))
+				closing.Wait()
+			}
+		})
+	}
+	work.Go(func() {
+		for i := range tasks {
+			if _, err := q.enqueue(background, fmt.Append(nil, i+1)); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	work.Go(func() {
+		for range tasks {
+			l, err := q.lease(background)
+			if err := errors.Join(err, l.complete()); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	work.Wait()
+	close(finished)
+	_ = q.Close()
+	readers.Wait()
+}
+
+func (q *queue) isOver(finished <-chan struct{}) bool {
+	select {
+	case <-finished:
+		return true
+	default:
+		return false
 	}
 }
 

@@ -167,8 +167,7 @@ func (t Token) MarshalJSON() ([]byte, error) { return t.AppendJSON(nil), nil }
 func (t *Token) UnmarshalJSON(src []byte) error {
 	var read Token
 	r := jsonwire.NewReader(src)
-	read.ReadJSON(&r)
-	if err := r.Finish(); err != nil {
+	if err := r.Finish(read.ReadJSON(&r, 0)); err != nil {
 		return err
 	}
 	*t = read
@@ -176,54 +175,60 @@ func (t *Token) UnmarshalJSON(src []byte) error {
 	return nil
 }
 
-var tokenFields = jsonwire.Fields{Keys: []string{`"sequenceId":`, `"attempt":`, `"leaseId":`, `"origin":`}}
+var tokenFields = jsonwire.Fields{Names: []string{"sequenceId", "attempt", "leaseId", "origin"}}
 
 const requiredOfToken = 1<<0 | 1<<1 | 1<<2
 
 // ReadJSON reads a token from a document that holds one; null is the zero
 // Token. A token that lacks a member stops r with a *jsonwire.MissingError.
-func (t *Token) ReadJSON(r *jsonwire.Reader) {
+func (t *Token) ReadJSON(r *jsonwire.Reader, i int) int {
 	*t = Token{}
-	if r.Null() {
-		return
+	if end, null := r.Null(i); null {
+		return end
 	}
 	var seen uint64
 	var origin Incarnation
-	o := r.Object(&tokenFields)
+	o := r.Object(i, &tokenFields)
 	for o.Next() {
-		if r.Null() {
+		if o.Null() {
 			continue
 		}
 		seen |= 1 << o.Field
 		switch o.Field {
 		case 0: // sequenceId
-			r.Uint64(&t.Task.Sequence)
+			o.Pos = r.Uint64(o.Pos, &t.Task.Sequence)
 		case 1: // attempt
-			r.Int(&t.Attempt)
+			o.Pos = r.Int(o.Pos, &t.Attempt)
 		case 2: // leaseId
-			if text := r.Text(); text != nil {
-				r.Check(t.setLeaseID(string(text)))
+			var text []byte
+			if text, o.Pos = r.Text(o.Pos); text != nil {
+				r.Check(o.Pos, t.setLeaseID(string(text)))
 			}
 		case 3: // origin
-			readIncarnation(r, &origin)
+			o.Pos = readIncarnation(r, o.Pos, &origin)
 		}
 	}
 	if !o.Ended() {
-		return
+		return o.Pos
 	}
 	if t.Task.Origin = t.Incarnation; seen&(1<<3) != 0 {
 		t.Task.Origin = origin
 	}
-	r.Check(tokenFields.Missing("token", seen, requiredOfToken))
+	r.Check(o.Pos, tokenFields.Missing("token", seen, requiredOfToken))
+
+	return o.Pos
 }
 
-func readIncarnation(r *jsonwire.Reader, p *Incarnation) {
-	if text := r.Text(); text != nil {
-		i, err := ParseIncarnation(string(text))
-		if r.Check(err) {
-			*p = i
+func readIncarnation(r *jsonwire.Reader, i int, p *Incarnation) int {
+	text, end := r.Text(i)
+	if text != nil {
+		incarnation, err := ParseIncarnation(string(text))
+		if r.Check(end, err) {
+			*p = incarnation
 		}
 	}
+
+	return end
 }
 
 // causeSeparator stands between the type and the message of a cause.
@@ -290,8 +295,8 @@ func PlainInt(n int64) Plain { return Plain(strconv.FormatInt(n, 10)) }
 func (p Plain) String() string {
 	text := string(p)
 	r := jsonwire.NewReader([]byte(p))
-	if r.IsString() {
-		r.String(&text)
+	if r.IsString(0) {
+		r.String(0, &text)
 	}
 
 	return text
@@ -312,8 +317,8 @@ func (e *TaskError) MarshalJSON() ([]byte, error) { return e.AppendJSON(nil), ni
 // UnmarshalJSON reads what [TaskError.AppendJSON] wrote.
 func (e *TaskError) UnmarshalJSON(src []byte) error {
 	r := jsonwire.NewReader(src)
-	read := ReadTaskError(&r)
-	if err := r.Finish(); err != nil {
+	read, end := ReadTaskError(&r, 0)
+	if err := r.Finish(end); err != nil {
 		return err
 	}
 	if read != nil {
@@ -324,66 +329,66 @@ func (e *TaskError) UnmarshalJSON(src []byte) error {
 }
 
 var (
-	errorFields = jsonwire.Fields{Keys: []string{`"message":`, `"code":`, `"cause":`, `"metadata":`}}
-	causeFields = jsonwire.Fields{Keys: []string{`"type":`, `"message":`}}
+	errorFields = jsonwire.Fields{Names: []string{"message", "code", "cause", "metadata"}}
+	causeFields = jsonwire.Fields{Names: []string{"type", "message"}}
 )
 
 // ReadTaskError reads an error from a document that holds one; null is nil.
 // Metadata is kept as it is written.
-func ReadTaskError(r *jsonwire.Reader) *TaskError {
-	if r.Null() {
-		return nil
+func ReadTaskError(r *jsonwire.Reader, i int) (e *TaskError, end int) {
+	if end, null := r.Null(i); null {
+		return nil, end
 	}
-	e := new(TaskError)
-	o := r.Object(&errorFields)
+	e = new(TaskError)
+	o := r.Object(i, &errorFields)
 	for o.Next() {
 		switch o.Field {
 		case 0: // message
-			r.String(&e.Message)
+			o.Pos = r.String(o.Pos, &e.Message)
 		case 1: // code
-			r.String(&e.Code)
+			o.Pos = r.String(o.Pos, &e.Code)
 		case 2: // cause
-			e.Cause = readCause(r)
+			e.Cause, o.Pos = readCause(r, o.Pos)
 		case 3: // metadata
-			e.Metadata = readMetadata(r)
+			e.Metadata, o.Pos = readMetadata(r, o.Pos)
 		}
 	}
 
-	return e
+	return e, o.Pos
 }
 
-func readCause(r *jsonwire.Reader) string {
+func readCause(r *jsonwire.Reader, i int) (cause string, end int) {
 	var kind, message string
-	o := r.Object(&causeFields)
+	o := r.Object(i, &causeFields)
 	for o.Next() {
 		switch o.Field {
 		case 0: // type
-			r.String(&kind)
+			o.Pos = r.String(o.Pos, &kind)
 		case 1: // message
-			r.String(&message)
+			o.Pos = r.String(o.Pos, &message)
 		}
 	}
 	if kind == "" {
-		return message
+		return message, o.Pos
 	}
 
-	return kind + causeSeparator + message
+	return kind + causeSeparator + message, o.Pos
 }
 
-func readMetadata(r *jsonwire.Reader) map[string]Plain {
-	var metadata map[string]Plain
-	m := r.Map()
+func readMetadata(r *jsonwire.Reader, i int) (metadata map[string]Plain, end int) {
+	m := r.Map(i)
 	for m.Next() {
-		v := Plain(r.Raw())
+		var v []byte
+		v, m.Pos = r.Raw(m.Pos)
 		if k, ok := m.Key(); ok {
 			if metadata == nil {
 				metadata = make(map[string]Plain)
 			}
-			metadata[k] = v
+			metadata[k] = Plain(v)
 		}
 	}
 
-	return metadata
+	return metadata, m.Pos
 }
 
 // AppendTask appends a task of a snapshot; value appends its payload.
@@ -454,16 +459,19 @@ func appendTimeMember(dst []byte, key string, t time.Time) ([]byte, error) {
 }
 
 // ReadTime reads a time in its wire form.
-func ReadTime(r *jsonwire.Reader, p *time.Time) {
+func ReadTime(r *jsonwire.Reader, i int, p *time.Time) int {
 	var t time.Time
-	if r.Time(&t); !t.IsZero() {
+	end := r.Time(i, &t)
+	if !t.IsZero() {
 		*p = t.UTC()
 	}
+
+	return end
 }
 
-var taskFields = jsonwire.Fields{Keys: []string{
-	`"value":`, `"attempt":`, `"enqueuedAt":`, `"lastError":`, `"sequenceId":`, `"lastOwnershipToken":`,
-	`"origin":`, `"state":`, `"availableAt":`, `"leaseExpiration":`, `"ownerPeerId":`,
+var taskFields = jsonwire.Fields{Names: []string{
+	"value", "attempt", "enqueuedAt", "lastError", "sequenceId", "lastOwnershipToken",
+	"origin", "state", "availableAt", "leaseExpiration", "ownerPeerId",
 }}
 
 const requiredOfTask = 1<<0 | 1<<1 | 1<<2 | 1<<4 | 1<<6
@@ -471,59 +479,63 @@ const requiredOfTask = 1<<0 | 1<<1 | 1<<2 | 1<<4 | 1<<6
 // DecodeTask reads what [AppendTask] wrote into *t; value reads the payload. A
 // task that lacks value, attempt, enqueuedAt, sequenceId or origin stops r with
 // a *jsonwire.MissingError. Without a state it is ready.
-func DecodeTask(r *jsonwire.Reader, t *TaskState, value func(*jsonwire.Reader)) {
+func DecodeTask(r *jsonwire.Reader, i int, t *TaskState, value func(r *jsonwire.Reader, i int) int) int {
 	*t = TaskState{State: Ready}
 	var seen uint64
-	o := r.Object(&taskFields)
+	o := r.Object(i, &taskFields)
 	for o.Next() {
-		if o.Field > 0 && r.Null() {
+		if o.Field > 0 && o.Null() {
 			continue
 		}
 		seen |= 1 << o.Field
 		switch o.Field {
 		case 0: // value
-			value(r)
+			o.Pos = value(r, o.Pos)
 		case 1: // attempt
-			r.Int(&t.Attempt)
+			o.Pos = r.Int(o.Pos, &t.Attempt)
 		case 2: // enqueuedAt
-			ReadTime(r, &t.EnqueuedAt)
+			o.Pos = ReadTime(r, o.Pos, &t.EnqueuedAt)
 		case 3: // lastError
-			t.LastError = ReadTaskError(r)
+			t.LastError, o.Pos = ReadTaskError(r, o.Pos)
 		case 4: // sequenceId
-			r.Uint64(&t.ID.Sequence)
+			o.Pos = r.Uint64(o.Pos, &t.ID.Sequence)
 		case 5: // lastOwnershipToken
-			t.LastToken.ReadJSON(r)
+			o.Pos = t.LastToken.ReadJSON(r, o.Pos)
 		case 6: // origin
-			readIncarnation(r, &t.ID.Origin)
+			o.Pos = readIncarnation(r, o.Pos, &t.ID.Origin)
 		case 7: // state
-			readState(r, &t.State)
+			o.Pos = readState(r, o.Pos, &t.State)
 		case 8: // availableAt
-			ReadTime(r, &t.AvailableAt)
+			o.Pos = ReadTime(r, o.Pos, &t.AvailableAt)
 		case 9: // leaseExpiration
-			ReadTime(r, &t.Deadline)
+			o.Pos = ReadTime(r, o.Pos, &t.Deadline)
 		case 10: // ownerPeerId
-			r.String(&t.Owner)
+			o.Pos = r.String(o.Pos, &t.Owner)
 		}
 	}
-	if o.Ended() && r.Check(taskFields.Missing("task", seen, requiredOfTask)) {
+	if o.Ended() && r.Check(o.Pos, taskFields.Missing("task", seen, requiredOfTask)) {
 		t.Attempt -= t.notYetGranted()
 		if t.Attempt < 0 {
-			r.Check(fmt.Errorf("tq: task %s has an attempt below 1", t.ID))
+			r.Check(o.Pos, fmt.Errorf("tq: task %s has an attempt below 1", t.ID))
 		}
 	}
+
+	return o.Pos
 }
 
-func readState(r *jsonwire.Reader, p *State) {
-	text := r.Text()
+func readState(r *jsonwire.Reader, i int, p *State) int {
+	text, end := r.Text(i)
 	if text == nil {
-		return
+		return end
 	}
 	state, ok := ParseState(string(text))
 	if !ok {
-		r.Check(fmt.Errorf("tq: %q is no state of a task", text))
-		return
+		r.Check(end, fmt.Errorf("tq: %q is no state of a task", text))
+		return end
 	}
 	*p = state
+
+	return end
 }
 
 // AppendSnapshot appends a snapshot of n tasks; task appends the i-th by
@@ -556,8 +568,8 @@ func AppendSnapshot(
 	return append(dst, ']', '}'), nil
 }
 
-var snapshotFields = jsonwire.Fields{Keys: []string{
-	`"version":`, `"queueName":`, `"incarnation":`, `"sequenceNumber":`, `"highestEpoch":`, `"id":`, `"tasks":`,
+var snapshotFields = jsonwire.Fields{Names: []string{
+	"version", "queueName", "incarnation", "sequenceNumber", "highestEpoch", "id", "tasks",
 }}
 
 const requiredOfSnapshot = 1<<0 | 1<<1 | 1<<2 | 1<<3 | 1<<4 | 1<<6
@@ -576,7 +588,7 @@ func (e *VersionError) Error() string {
 // version is a *VersionError before anything is read; a missing member other
 // than id a *jsonwire.MissingError. After an error *h is zero, and what task
 // has kept is worth nothing.
-func DecodeSnapshot(src []byte, h *SnapshotHeader, task func(*jsonwire.Reader)) error {
+func DecodeSnapshot(src []byte, h *SnapshotHeader, task func(r *jsonwire.Reader, i int) int) error {
 	*h = SnapshotHeader{}
 	read, err := decodeVersion(src)
 	if err != nil {
@@ -584,33 +596,34 @@ func DecodeSnapshot(src []byte, h *SnapshotHeader, task func(*jsonwire.Reader)) 
 	}
 	var seen uint64
 	r := jsonwire.NewReader(src)
-	o := r.Object(&snapshotFields)
+	o := r.Object(0, &snapshotFields)
 	for o.Next() {
-		if r.Null() {
+		if o.Null() {
 			continue
 		}
 		seen |= 1 << o.Field
 		switch o.Field {
 		case 0: // version
-			r.Skip()
+			o.Pos = r.Skip(o.Pos)
 		case 1: // queueName
-			r.String(&read.Queue)
+			o.Pos = r.String(o.Pos, &read.Queue)
 		case 2: // incarnation
-			readIncarnation(&r, &read.Incarnation)
+			o.Pos = readIncarnation(&r, o.Pos, &read.Incarnation)
 		case 3: // sequenceNumber
-			r.Uint64((*uint64)(&read.Sequence))
+			o.Pos = r.Uint64(o.Pos, (*uint64)(&read.Sequence))
 		case 4: // highestEpoch
-			r.Uint64((*uint64)(&read.HighestEpoch))
+			o.Pos = r.Uint64(o.Pos, (*uint64)(&read.HighestEpoch))
 		case 5: // id
-			r.String(&read.ID)
+			o.Pos = r.String(o.Pos, &read.ID)
 		case 6: // tasks
-			a := r.Array()
+			a := r.Array(o.Pos)
 			for a.Next() {
-				task(&r)
+				a.Pos = task(&r, a.Pos)
 			}
+			o.Pos = a.Pos
 		}
 	}
-	if err := r.Finish(); err != nil {
+	if err := r.Finish(o.Pos); err != nil {
 		return err
 	}
 	if err := snapshotFields.Missing("snapshot", seen, requiredOfSnapshot); err != nil {
@@ -621,21 +634,21 @@ func DecodeSnapshot(src []byte, h *SnapshotHeader, task func(*jsonwire.Reader)) 
 	return nil
 }
 
-var versionField = jsonwire.Fields{Keys: snapshotFields.Keys[:1]}
+var versionField = jsonwire.Fields{Names: snapshotFields.Names[:1]}
 
 // decodeVersion looks for the version alone: nothing else can be relied on
 // until it is known.
 func decodeVersion(src []byte) (h SnapshotHeader, err error) {
 	var seen uint64
 	r := jsonwire.NewReader(src)
-	o := r.Object(&versionField)
+	o := r.Object(0, &versionField)
 	for o.Next() {
-		if !r.Null() {
+		if !o.Null() {
 			seen = 1
-			r.Int(&h.Version)
+			o.Pos = r.Int(o.Pos, &h.Version)
 		}
 	}
-	if err = r.Finish(); err == nil {
+	if err = r.Finish(o.Pos); err == nil {
 		err = versionField.Missing("snapshot", seen, 1)
 	}
 	if err == nil && h.Version != SnapshotVersion {

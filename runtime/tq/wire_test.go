@@ -114,8 +114,8 @@ func TestTaskErrorForm(t *testing.T) {
 			t.Errorf("%s, want %s", got, c.json)
 		}
 		r := jsonwire.NewReader(got)
-		read := ReadTaskError(&r)
-		if err := r.Finish(); err != nil {
+		read, end := ReadTaskError(&r, 0)
+		if err := r.Finish(end); err != nil {
 			t.Error(err)
 		}
 		if diff := cmp.Diff(c.err, read); diff != "" {
@@ -142,8 +142,8 @@ func appendTyped(dst []byte, t *typedTask) ([]byte, error) {
 	return AppendTask(dst, &t.TaskState, func(dst []byte) ([]byte, error) { return jsonwire.AppendString(dst, t.Payload), nil })
 }
 
-func decodeTyped(r *jsonwire.Reader, t *typedTask) {
-	DecodeTask(r, &t.TaskState, func(r *jsonwire.Reader) { r.String(&t.Payload) })
+func decodeTyped(r *jsonwire.Reader, i int, t *typedTask) int {
+	return DecodeTask(r, i, &t.TaskState, func(r *jsonwire.Reader, i int) int { return r.String(i, &t.Payload) })
 }
 
 func appendTypedSnapshot(h *SnapshotHeader, tasks []typedTask) ([]byte, error) {
@@ -151,10 +151,12 @@ func appendTypedSnapshot(h *SnapshotHeader, tasks []typedTask) ([]byte, error) {
 }
 
 func decodeTypedSnapshot(src []byte) (h SnapshotHeader, tasks []typedTask, err error) {
-	err = DecodeSnapshot(src, &h, func(r *jsonwire.Reader) {
+	err = DecodeSnapshot(src, &h, func(r *jsonwire.Reader, i int) int {
 		var t typedTask
-		decodeTyped(r, &t)
+		i = decodeTyped(r, i, &t)
 		tasks = append(tasks, t)
+
+		return i
 	})
 
 	return h, tasks, err
@@ -221,8 +223,7 @@ func TestTaskForm(t *testing.T) {
 		`"lastOwnershipToken":null,"origin":"6f1c2a7e9b0d4c55","unknown":{}}`
 	var task typedTask
 	r := jsonwire.NewReader([]byte(established))
-	decodeTyped(&r, &task)
-	if err := r.Finish(); err != nil {
+	if err := r.Finish(decodeTyped(&r, 0, &task)); err != nil {
 		t.Fatal(err)
 	}
 	wantTask := typedTask{TaskState{

@@ -59,7 +59,7 @@ type DeadLetter struct {
 // Event is a generated event.
 type Event struct {
 	replication.Header
-	Number int
+	Number int // of the payload; -1 where the event leaves it out
 }
 
 // Plain is what every generated Local has that no payload affects.

@@ -4,6 +4,10 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
 	"strings"
 )
 
@@ -94,6 +98,14 @@ func goals() []goal {
 	perLoad("fused", "queue/tqgen fused/", yardstick, false, "the step Run makes, without what it does for handlers", 1.45, 1.15, 1.3)
 	perLoad("coarse", "queue/tqgen coarse clock/", yardstick, false, "", 1.1, 1.0, 1.2)
 	perLoad("replaced", "queue/tqgen/", "queue/replaced design/", true, "", 0.33, 0.3, 0.5)
+	for _, load := range loads {
+		add(goal{
+			name: "replaced-" + load + "-allocs", bound: 0, note: "allocations over its allocations",
+			measured: func(r *results) float64 {
+				return math.Round(r.of["queue/tqgen/"+load].Allocs) / r.of["queue/replaced design/"+load].Allocs
+			},
+		})
+	}
 	single := func(name, row, over string, bound float64, note string) {
 		add(goal{name: name, bound: bound, note: note, measured: func(r *results) float64 {
 			if over == yardstick {
@@ -162,14 +174,75 @@ func (g *goal) verdict(v float64) string {
 	return "MISS"
 }
 
-func printGoals(w io.Writer, r *results) {
+// printGoals prints a line for each goal, then times that have none, then where
+// the goals that are missed are explained.
+func (c *config) printGoals(w io.Writer, r *results) error {
+	sections, err := explanations(filepath.Join(c.dir, "README.md"))
+	if err != nil {
+		return err
+	}
+	var missed []string
 	for _, g := range goals() {
 		v := g.measured(r)
 		fmt.Fprintf(w, "ratio %s %.2f goal %s%v %s\n", g.name, v, g.sign(), g.bound, g.verdict(v))
+		if !g.met(v) {
+			missed = append(missed, g.name)
+		}
 	}
 	for _, name := range r.names {
 		if what, ok := strings.CutPrefix(name, "generate/"); ok {
 			fmt.Fprintf(w, "time generate/%s %.0f ms\n", what, r.median(name)/1e6)
 		}
 	}
+	for _, name := range missed {
+		if s := explanation(sections, name); s != "" {
+			fmt.Fprintf(w, "missed %s, explained in bench/README.md: %s\n", name, s)
+		} else {
+			fmt.Fprintf(w, "missed %s, NOT EXPLAINED in bench/README.md\n", name)
+		}
+	}
+
+	return nil
+}
+
+// Goals that are missed have sections of their own below this heading of the
+// README. The heading of a section names them, each in backquotes, with * for
+// what differs.
+const missedHeading = "\n## Goals that are missed, and why\n"
+
+var (
+	sectionHeading = regexp.MustCompile("(?m)^### (.*)$")
+	quoted         = regexp.MustCompile("`([^`]*)`")
+)
+
+// explanations gives the headings of these sections.
+func explanations(readme string) ([]string, error) {
+	text, err := os.ReadFile(readme)
+	if err != nil {
+		return nil, err
+	}
+	_, rest, ok := strings.Cut(string(text), missedHeading)
+	if !ok {
+		return nil, fmt.Errorf("%s has no heading %q", readme, strings.TrimSpace(missedHeading))
+	}
+	rest, _, _ = strings.Cut(rest, "\n## ")
+	var headings []string
+	for _, m := range sectionHeading.FindAllStringSubmatch(rest, -1) {
+		headings = append(headings, m[1])
+	}
+
+	return headings, nil
+}
+
+// explanation gives the heading that names a goal, "" if none does.
+func explanation(headings []string, goal string) string {
+	for _, h := range headings {
+		for _, m := range quoted.FindAllStringSubmatch(h, -1) {
+			if ok, err := path.Match(m[1], goal); ok && err == nil {
+				return h
+			}
+		}
+	}
+
+	return ""
 }

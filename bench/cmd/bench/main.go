@@ -20,6 +20,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime/pprof"
 	"strings"
 	"time"
 
@@ -43,8 +44,13 @@ type config struct {
 	readme    string
 	processes int
 	budget    time.Duration
+	limit     time.Duration // no process starts later
 	match     *regexp.Regexp
 	dir       string // of the module
+	temp      string // for what is built
+	load      string // of the machine, before
+	profile   string // file for a worker's profile
+	v2        string // the binary with encoding/json/v2, "" if there is none
 
 	stderr io.Writer
 }
@@ -57,9 +63,11 @@ func run(args []string, stdout, stderr io.Writer) error {
 	fs.StringVar(&c.readme, "readme", "", "`file` whose marked block is to be rewritten")
 	fs.IntVar(&c.processes, "processes", 0, "how many processes measure (9)")
 	fs.DurationVar(&c.budget, "budget", 0, "time for a row in one process (150ms, with -ratios 100ms)")
+	fs.DurationVar(&c.limit, "limit", 0, "start no process after this `time` (with -ratios 3m30s)")
 	match := fs.String("run", "", "measure rows that match a `regexp`, and print them")
 	fs.StringVar(&c.dir, "dir", ".", "`directory` of the module bench")
 	worker := fs.Uint64("worker", 0, "measure in this process, in the order of this `seed`")
+	fs.StringVar(&c.profile, "cpuprofile", "", "write a profile of a worker to this `file`")
 	ask := fs.String("conform", "", "ask the named `codec` how it conforms, in this process")
 	from := fs.Int("from", 0, "number of the first question")
 	if err := fs.Parse(args); err != nil {
@@ -76,14 +84,24 @@ func run(args []string, stdout, stderr io.Writer) error {
 		c.budget = pick(c.ratios, 100*time.Millisecond, 150*time.Millisecond)
 	}
 
+	if c.limit == 0 {
+		c.limit = pick(c.ratios, 210*time.Second, 24*time.Hour)
+	}
+
 	switch {
 	case *worker != 0:
 		return c.work(*worker, stdout)
 	case *ask != "":
 		return answer(*ask, *from, stdout)
 	}
+	if c.temp, err = os.MkdirTemp("", "tqgen-bench-"); err != nil {
+		return err
+	}
+	defer os.RemoveAll(c.temp)
+	c.v2 = c.buildV2()
 	start := time.Now()
-	r, err := c.measure()
+	c.load = load()
+	r, err := c.measure(start.Add(c.limit))
 	if err != nil {
 		return err
 	}
@@ -92,10 +110,9 @@ func run(args []string, stdout, stderr io.Writer) error {
 		return nil
 	}
 	if c.ratios {
-		printGoals(stdout, r)
 		fmt.Fprintf(stderr, "bench: %d processes, %v\n", c.processes, time.Since(start).Round(time.Second))
 
-		return nil
+		return c.printGoals(stdout, r)
 	}
 	return c.report(r, stdout, time.Since(start))
 }
@@ -134,6 +151,17 @@ func (c *config) work(seed uint64, w io.Writer) error {
 	rows := c.rows()
 	random := rand.New(rand.NewPCG(seed, 0))
 	random.Shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
+	if c.profile != "" {
+		f, err := os.Create(c.profile)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return err
+		}
+		defer pprof.StopCPUProfile()
+	}
 	enc := json.NewEncoder(w)
 	for _, r := range rows {
 		s, err := r.Measure(c.budget)
@@ -158,33 +186,20 @@ type results struct {
 }
 
 // measure starts the processes, one after another, and generators in between.
-func (c *config) measure() (*results, error) {
+// Those that would start after until are left out, but for the first three.
+func (c *config) measure(until time.Time) (*results, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	temp, err := os.MkdirTemp("", "tqgen-bench-")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(temp)
-
 	binaries := []struct{ path, match string }{{self, c.match.String()}}
-	if v2 := c.buildV2(temp); v2 != "" {
-		binaries = append(binaries, struct{ path, match string }{v2, "json/v2"})
+	if c.v2 != "" {
+		binaries = append(binaries, struct{ path, match string }{c.v2, "json/v2"})
 	}
 	rows := c.rows()
-	var gen []measure.Row
-	if c.match.MatchString("generate/") {
-		g, err := generators.New(temp, c.dir)
-		if err != nil {
-			return nil, err
-		}
-		for _, r := range g.Rows() {
-			if c.wants(r) {
-				gen = append(gen, r)
-			}
-		}
+	gen, err := c.generators()
+	if err != nil {
+		return nil, err
 	}
 
 	samples := map[string][]measure.Sample{}
@@ -200,6 +215,12 @@ func (c *config) measure() (*results, error) {
 		samples[row.Name] = []measure.Sample{}
 	}
 	for i := range c.processes {
+		if i >= 3 && time.Now().After(until) {
+			fmt.Fprintf(c.stderr, "bench: %v are over\n", c.limit)
+			c.processes = i
+
+			break
+		}
 		for _, b := range binaries {
 			args := []string{
 				"-worker", fmt.Sprint(i + 1), "-budget", c.budget.String(), "-run", b.match, fmt.Sprintf("-ratios=%t", c.ratios),
@@ -224,13 +245,28 @@ func (c *config) measure() (*results, error) {
 	return r, nil
 }
 
+// generators are the rows of generators, which are built if there are any.
+func (c *config) generators() (rows []measure.Row, err error) {
+	g := new(generators.Generators)
+	for _, r := range g.Rows() {
+		if c.wants(r) {
+			rows = append(rows, r)
+		}
+	}
+	if len(rows) > 0 {
+		err = g.Build(c.temp, c.dir)
+	}
+
+	return rows, err
+}
+
 // buildV2 is this program built with encoding/json/v2, "" if it is not wanted
 // or the toolchain has none.
-func (c *config) buildV2(dir string) string {
+func (c *config) buildV2() string {
 	if c.ratios || codec.V2 || !c.match.MatchString("json/encode/small/json/v2") {
 		return ""
 	}
-	path := filepath.Join(dir, "benchv2")
+	path := filepath.Join(c.temp, "benchv2")
 	build := exec.Command("go", "build", "-o", path, "./cmd/bench")
 	build.Dir = c.dir
 	build.Env = append(os.Environ(), "GOEXPERIMENT=jsonv2")
@@ -295,15 +331,12 @@ func answer(name string, from int, w io.Writer) error {
 
 // conformance is how many questions of each line a codec fails. One that takes
 // the process down has failed that question; the next process goes on after it.
-func conformance(name string) (failed map[int]int, err error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
+// Program is the binary that has the codec.
+func conformance(program, name string) (failed map[int]int, err error) {
 	cases := conform.Cases()
 	failed = map[int]int{}
 	for from := 0; from < len(cases); {
-		cmd := exec.Command(self, "-conform", name, "-from", fmt.Sprint(from))
+		cmd := exec.Command(program, "-conform", name, "-from", fmt.Sprint(from))
 		out, runErr := cmd.Output()
 		last := from
 		for lines := bufio.NewScanner(bytes.NewReader(out)); lines.Scan(); {

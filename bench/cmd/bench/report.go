@@ -52,7 +52,7 @@ func (c *config) report(r *results, stdout io.Writer, took time.Duration) error 
 			fmt.Fprintf(&b, "| %s | %.0f [%.0f–%.0f] |\n", strings.TrimSuffix(what, "/20"), v.Median/1e6, v.Min/1e6, v.Max/1e6)
 		}
 	}
-	if err := conformanceTable(&b); err != nil {
+	if err := c.conformanceTable(&b); err != nil {
 		return err
 	}
 
@@ -77,9 +77,11 @@ func sign(s string) string {
 
 // machine says where, when and with what was measured.
 func (c *config) machine(b *strings.Builder, took time.Duration) {
-	fmt.Fprintf(b, "%s, %s/%s, %d cores (%s). Commit %s. %d processes, %v a row, %v in all.\n",
+	fmt.Fprintf(b, "%s, %s/%s, %d cores (%s). Commit %s. %d processes, %v a row, %v in all. "+
+		"Load of the machine: %s before, %s after.\n",
 		runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), processor(),
-		command("git", "describe", "--always", "--dirty"), c.processes, c.budget, took.Round(time.Second))
+		command("git", "describe", "--always", "--dirty"), c.processes, c.budget, took.Round(time.Second),
+		c.load, load())
 	var versions []string
 	for dir, modules := range map[string][]string{
 		c.dir: {
@@ -96,6 +98,17 @@ func (c *config) machine(b *strings.Builder, took time.Duration) {
 	}
 	slices.Sort(versions)
 	fmt.Fprintf(b, "\n%s.\n", strings.Join(versions, ", "))
+}
+
+// load is how many threads wanted to run, on average over the last minute.
+func load() string {
+	info, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "unknown"
+	}
+	one, _, _ := strings.Cut(string(info), " ")
+
+	return one
 }
 
 func processor() string {
@@ -153,7 +166,23 @@ func short(ns float64) string {
 }
 
 // conformanceTable asks every codec all questions.
-func conformanceTable(b *strings.Builder) error {
+func (c *config) conformanceTable(b *strings.Builder) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	type asking struct{ program, name string }
+	var codecs []asking
+	for _, k := range codec.Codecs() {
+		if k.Name != "encoding/json" {
+			codecs = append(codecs, asking{self, k.Name})
+		}
+	}
+	if c.v2 != "" {
+		for _, name := range codec.V2Names {
+			codecs = append(codecs, asking{c.v2, name})
+		}
+	}
 	asked := map[int]int{}
 	for _, k := range conform.Cases() {
 		asked[k.Line]++
@@ -166,15 +195,12 @@ func conformanceTable(b *strings.Builder) error {
 		fmt.Fprintf(b, " %d, %d |", n, asked[n])
 	}
 	fmt.Fprintf(b, " all |\n|---|%s\n", strings.Repeat("---|", len(lines)+1))
-	for _, k := range codec.Codecs() {
-		if k.Name == "encoding/json" {
-			continue
-		}
-		failed, err := conformance(k.Name)
+	for _, k := range codecs {
+		failed, err := conformance(k.program, k.name)
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(b, "| %s |", k.Name)
+		fmt.Fprintf(b, "| %s |", k.name)
 		all := 0
 		for _, n := range lines {
 			all += failed[n]

@@ -119,7 +119,7 @@ func (c *Codec[T]) encode(t *testing.T, v *T) []byte {
 	if _, ok := wantErr.(panicked); ok {
 		got = []byte(before) // no promise is made
 	}
-	if diff := cmp.Diff(describeEncode(wantErr), describeEncode(err)); diff != "" {
+	if diff := cmp.Diff(describeEncode(wantErr).promised(), describeEncode(err).promised()); diff != "" {
 		t.Fatalf("encode %+v: error (-encoding/json +generated)\n%s%v\n%v", *v, diff, wantErr, err)
 	}
 	if diff := cmp.Diff(before+string(want), string(got)); diff != "" {
@@ -212,10 +212,10 @@ func compare[T any](verb string, document, given []byte, want, got T, wantErr, e
 		// it in front of its field.
 		wantProblem.Field = err.(*json.UnmarshalTypeError).Field
 	}
-	if diff := cmp.Diff(wantProblem, describeDecode(err)); diff != "" {
+	if diff := cmp.Diff(wantProblem.promised(), describeDecode(err).promised()); diff != "" {
 		return fmt.Sprintf("%s %s: error (-encoding/json +generated)\n%s%v\n%v", verb, document, diff, wantErr, err)
 	}
-	if _, ok := err.(panicked); ok {
+	if _, ok := err.(panicked); ok || err != nil && !firstEngine {
 		return "" // where it stopped is not promised
 	}
 	if !reflect.DeepEqual(want, got) {
@@ -230,6 +230,24 @@ func compare[T any](verb string, document, given []byte, want, got T, wantErr, e
 type problem struct {
 	Kind, Text, Value, Field string
 	Offset                   int64
+}
+
+// firstEngine reports whether the toolchain's encoding/json is the one whose
+// errors are promised. The engine that follows upon it has other kinds, offsets
+// and texts for some, and leaves other values behind.
+var firstEngine = func() bool {
+	out, err := json.Marshal("\xff")
+
+	return err == nil && string(out) == `"\ufffd"`
+}()
+
+// promised is the part of p that encoding/json of this toolchain decides.
+func (p problem) promised() problem {
+	if !firstEngine && p.Kind != "" {
+		return problem{Kind: "some"}
+	}
+
+	return p
 }
 
 func describeEncode(err error) problem {

@@ -104,4 +104,5 @@ var Features = []Feature{
 	{0, "struct without a name"},
 	{0, "bool"},
 	{0, "codec in the payload's package"},
+	{0, "struct with a codec of its own"},
 }

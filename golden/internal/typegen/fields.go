@@ -21,8 +21,9 @@ var goNames = []string{
 	"A", "B", "C", "D", "X", "Zone", "ID", "K", "S", "N", "Q", "R", "W", "Z", "Id", "Ks", "É", "\u212a", "Dst", "Len", "Raw", "P",
 }
 
-// structure declares a struct, with further members from up in its names.
-func (g *generator) structure(name string, i int, up string) {
+// structure declares a struct, with further members from up in its names, and
+// reports whether it embeds anything.
+func (g *generator) structure(name string, i int, up string) (embeds bool) {
 	used := map[string]bool{name: true}
 	n := 1 + g.r.IntN(7)
 	switch g.r.IntN(30) {
@@ -61,8 +62,12 @@ func (g *generator) structure(name string, i int, up string) {
 		g.printf("\tunseen%s int\n", up)
 	}
 	g.notNames(tags)
+	before := g.out.Len()
 	g.embed(i, used)
+	embeds = g.out.Len() > before
 	g.printf("}\n\n")
+
+	return embeds
 }
 
 func (g *generator) notNames(members []string) {

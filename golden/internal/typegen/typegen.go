@@ -169,7 +169,14 @@ func (g *generator) structs() {
 		g.methods("Task", "struct", nil)
 	}
 	for i := range g.nS {
-		g.structure("S"+strconv.Itoa(i), i, "")
+		before := g.out.String()
+		embeds := g.structure("S"+strconv.Itoa(i), i, "")
+		if g.chance(25) && (!embeds || g.chance(5)) { // what it embeds may have methods, which is refused
+			g.hit("struct with a codec of its own")
+			declared := g.out.String()[len(before):]
+			g.out.Reset()
+			g.printf("%s//tqgen:codec\n%s", before, declared)
+		}
 	}
 	for i := range g.nU {
 		g.structure("u"+strconv.Itoa(i), g.nS, "U"+strconv.Itoa(i))
