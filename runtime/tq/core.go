@@ -20,6 +20,7 @@ type core struct {
 	// watches follow the depth; nil if there are none. The slice is changed
 	// under both locks, and told of tasks under that of the side they are on.
 	watches []*DepthWatch
+	meters  []*Meter // nil if nobody measures; changed under both locks
 	cross   crossing
 	_       apart
 	in      intake
@@ -211,6 +212,9 @@ func (c *core) grant(now Instant, owner string) (Slot, error) {
 	}
 	s := c.at(i)
 	c.epoch++
+	if c.meters != nil {
+		c.measureGrant(s, now)
+	}
 	s.epoch, s.granter = c.epoch, c.opt.Incarnation
 	if s.more || owner != "" {
 		s.owner, s.more = owner, true
@@ -244,8 +248,11 @@ func (c *core) complete(i Slot, t *Token, now Instant) error {
 	if s == nil {
 		return ErrLeaseLost
 	}
-	c.endLease(i)
+	c.unlease(i, now)
 	c.count.Completed++
+	if c.meters != nil {
+		c.measure(DeliveryAttempts, int64(s.attempt))
+	}
 	c.record(Completed, 0, i, now, false)
 	c.gone(i)
 
@@ -257,6 +264,9 @@ func (c *core) heartbeat(i Slot, t *Token, now Instant) (Instant, error) {
 	s := c.holder(i, t, now)
 	if s == nil {
 		return 0, ErrLeaseLost
+	}
+	if c.meters != nil {
+		c.measure(HeartbeatExtension, int64(now+Instant(c.opt.Lease)-s.until))
 	}
 	s.until = now + Instant(c.opt.Lease)
 	if c.leased.tail != i {
@@ -277,7 +287,7 @@ func (c *core) fail(i Slot, t *Token, cause *TaskError, now Instant) error {
 	}
 	s.fault(cause)
 	c.count.Failed++
-	c.endLease(i)
+	c.unlease(i, now)
 	c.retry(Failed, 0, i, now)
 
 	return nil
@@ -291,7 +301,7 @@ func (c *core) deadLetter(i Slot, t *Token, cause *TaskError, now Instant) error
 	}
 	s.fault(cause)
 	c.count.Failed++
-	c.endLease(i)
+	c.unlease(i, now)
 	c.die(Failed, 0, i, now)
 
 	return nil
@@ -336,7 +346,7 @@ func (c *core) release(i Slot, t *Token, now Instant) error {
 	if s == nil {
 		return ErrLeaseLost
 	}
-	c.endLease(i)
+	c.unlease(i, now)
 	s.attempt--
 	c.count.Released++
 	c.waitFirst(i, now)
@@ -357,7 +367,7 @@ func (c *core) expire(now Instant, limit int) (n int) {
 		}
 		s.fault(c.expired(int(s.attempt)))
 		c.count.Expired++
-		c.endLease(i)
+		c.unlease(i, now)
 		c.retry(LeaseExpired, FromExpiration, i, now)
 	}
 
@@ -384,6 +394,9 @@ func (c *core) die(kind Kind, flags Flags, i Slot, now Instant) {
 	c.record(kind, flags, i, now, true)
 	c.leave(1)
 	c.count.DeadLettered++
+	if c.meters != nil {
+		c.measure(DeliveryAttempts, int64(c.at(i).attempt))
+	}
 	c.bury(i)
 	c.record(DeadLettered, flags, i, now, c.dead.n > c.opt.Dead)
 	for c.dead.n > c.opt.Dead {
