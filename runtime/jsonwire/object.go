@@ -103,7 +103,11 @@ func (o *Object) search() bool {
 		if !ok {
 			return false
 		}
-		if i := o.lookup(from, to); i >= 0 {
+		i := o.lookup(from, to)
+		if o.r.trouble&strict != 0 && o.refuses(from, to, i) {
+			return false
+		}
+		if i >= 0 {
 			o.Field = i
 			return true
 		}
@@ -213,7 +217,7 @@ func (m *Map) Next() bool {
 	var ok bool
 	m.from, m.to, ok = m.r.member(&m.at)
 
-	return ok
+	return ok && (m.r.trouble&strict == 0 || !m.refuses())
 }
 
 // Key returns the key of the member just read; ok is false if its value has

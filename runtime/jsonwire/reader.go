@@ -15,6 +15,7 @@ type Reader struct {
 	maxDepth int
 
 	trouble trouble
+	twice   int      // while reading strictly: where a name stands that its object has already, 0 if there is none
 	outer   int      // while an error travels outward: depth of the outermost container that knows of it
 	path    []string // names it has collected on the way, innermost first
 	err     error    // the first mismatch, or what stopped the reading; nil for a malformed document
@@ -28,6 +29,7 @@ const (
 	noted     trouble = 1 << iota // a mismatch is recorded, reading goes on
 	stopped                       // nothing is read any more
 	malformed                     // the document is no JSON
+	strict                        // no trouble yet, but members are looked at
 )
 
 // Limits bound what a Reader accepts. A field that is zero sets no bound of
@@ -62,7 +64,11 @@ func (r *Reader) Limit(l Limits) {
 // ShareText makes all strings read from here on parts of one copy of the
 // document: one allocation, which lives as long as any of them. It pays for
 // documents that are mostly strings which stay together.
-func (r *Reader) ShareText() { r.text = string(r.src) }
+func (r *Reader) ShareText() {
+	if r.text == "" {
+		r.text = string(r.src)
+	}
+}
 
 // Finish ends the reading and returns its error: a *SyntaxError if the document
 // is malformed, anything but white space after its value included; else what
@@ -171,6 +177,8 @@ func (r *Reader) place() {
 		err.Field = r.joined(err.Field)
 	case *ValueError:
 		err.Field = r.joined(err.Field)
+	case *MemberError:
+		err.Field = r.joined(err.Field)
 	}
 	r.path = nil
 }
@@ -198,6 +206,8 @@ func (r *Reader) redact(depth int) {
 	case nil, *LimitError:
 	case *TypeError:
 		err.Value, _, _ = strings.Cut(err.Value, " ")
+	case *MemberError:
+		err.Field = ""
 	case *ValueError:
 		err.Err = redacted{err.Err}
 	default:
@@ -275,7 +285,10 @@ func (r *Reader) null() bool {
 // nil if the reading has ended.
 func (r *Reader) Raw() []byte {
 	start := space(r.src, r.pos)
-	if r.Skip(); r.trouble&stopped != 0 {
+	if r.Skip(); r.trouble&strict != 0 {
+		r.refuseRepeated()
+	}
+	if r.trouble&stopped != 0 {
 		return nil
 	}
 
