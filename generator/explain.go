@@ -193,7 +193,16 @@ func (e *explainer) values() map[string]string {
 		"name":      q.Name,
 		"out":       path.Clean(out),
 		"package":   q.Package.Name,
+		"strings":   keptStrings(q.Codec.SharedStrings),
 	}
+}
+
+func keptStrings(shared bool) string {
+	if shared {
+		return "shared"
+	}
+
+	return "own"
 }
 
 // backoff spells a backoff as the directive does.

@@ -85,14 +85,14 @@ func emitParseJSON(f *file, codec *model.Codec) {
 	f.words["decode"] = codec.Decoders[0].Name
 	f.declare(`
 $ParseJSON reads the JSON form of $a $PayloadName. Names match as encoding/json
-matches them, unknown ones are skipped, and nothing in the result refers to src.
+matches them, unknown ones are skipped, and nothing in the result refers to src.$sharing
 
 What is no JSON gives the zero value and a *jsonwire.SyntaxError. A value of the
 wrong type is left out, the rest is read, and the first of them is reported, as
 a *jsonwire.TypeError.`, `
 func $ParseJSON(src []byte) ($Payload, error) {
 	var p $Payload
-	r := jsonwire.NewReader(src)
+	r := jsonwire.NewReader(src)$share
 	$decode(&r, &p)
 	err := r.Finish()
 	if r.Malformed() {
@@ -114,7 +114,7 @@ func $DecodeJSON(src []byte, p *$Payload) error {
 		return err
 	}
 
-	r := jsonwire.NewReader(src)
+	r := jsonwire.NewReader(src)$share
 	$decode(&r, p)
 
 	return r.Finish()

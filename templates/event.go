@@ -1,12 +1,14 @@
 package templates
 
-// emitEvent prints events and their reader, tasks and snapshots.
+// emitEvent prints events and their reader, tasks and snapshots, and what reads
+// their wire forms.
 func emitEvent(f *file) {
 	emitEventType(f)
 	emitReader(f)
 	emitWatch(f)
 	emitTask(f)
 	emitSnapshot(f)
+	emitDecoderType(f)
 }
 
 // emitEventType prints events and their wire form: golden/accept/minimal.
@@ -34,11 +36,7 @@ func (e $Event) MarshalJSON() ([]byte, error) { return e.AppendJSON(nil) }`)
 UnmarshalJSON reads the event's wire form. Kinds it does not know are kept,
 members it does not know are skipped; one that lacks a required member is a
 *jsonwire.MissingError. After an error the event is good for nothing.`, `
-func (e *$Event) UnmarshalJSON(src []byte) error {
-	e.Payload = $zero
-
-	return replication.DecodeEvent(src, &e.Header, func(r *jsonwire.Reader) { $decode(r, &e.Payload) })
-}`)
+func (e *$Event) UnmarshalJSON(src []byte) error { return $Decoder{}.DecodeEvent(src, e) }`)
 	f.declare(`
 LogValue is the event without the sensitive fields of its payload.`, `
 func (e $Event) LogValue() slog.Value {
@@ -173,17 +171,7 @@ func (t $Task) MarshalJSON() ([]byte, error) { return t.AppendJSON(nil) }`)
 	f.declare(`
 UnmarshalJSON reads the task's wire form. One that lacks a required member is a
 *jsonwire.MissingError. After an error the task is good for nothing.`, `
-func (t *$Task) UnmarshalJSON(src []byte) error {
-	t.Payload = $zero
-	r := jsonwire.NewReader(src)
-	t.readJSON(&r)
-
-	return r.Finish()
-}`)
-	f.declare("", `
-func (t *$Task) readJSON(r *jsonwire.Reader) {
-	tq.DecodeTask(r, &t.TaskState, func(r *jsonwire.Reader) { $decode(r, &t.Payload) })
-}`)
+func (t *$Task) UnmarshalJSON(src []byte) error { return $Decoder{}.DecodeTask(src, t) }`)
 	f.declare(`
 LogValue is the task without the sensitive fields of its payload.`, `
 func (t $Task) LogValue() slog.Value {
@@ -231,14 +219,7 @@ func (s $Snapshot) MarshalJSON() ([]byte, error) { return s.AppendJSON(nil) }`)
 	f.declare(`
 UnmarshalJSON reads the snapshot's wire form. A version it does not know is a
 *tq.VersionError. After an error the snapshot is good for nothing.`, `
-func (s *$Snapshot) UnmarshalJSON(src []byte) error {
-	s.Tasks = nil
-
-	return tq.DecodeSnapshot(src, &s.SnapshotHeader, func(r *jsonwire.Reader) {
-		s.Tasks = append(s.Tasks, $Task{})
-		s.Tasks[len(s.Tasks)-1].readJSON(r)
-	})
-}`)
+func (s *$Snapshot) UnmarshalJSON(src []byte) error { return $Decoder{}.DecodeSnapshot(src, s) }`)
 	f.declare(`
 LogValue says what the snapshot is of, and shows no payload.`, `
 func (s $Snapshot) LogValue() slog.Value {

@@ -52,6 +52,7 @@ var kinds = map[Code]kind{
 	"TQ135": {ErrDirective, "package hides a name that out=. needs"},
 	"TQ136": {ErrDirective, "output cannot import an internal package"},
 	"TQ137": {ErrDirective, "codec beside a queue with out=."},
+	"TQ138": {ErrDirective, "value is none of its words"},
 	"TQ201": {ErrUnsupportedType, "type has no JSON form"},
 	"TQ202": {ErrUnsupportedType, "payload is generic"},
 	"TQ203": {ErrUnsupportedType, "undefined type"},

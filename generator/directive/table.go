@@ -30,6 +30,7 @@ const (
 	Count                // a whole number
 	Duration             // as time.ParseDuration reads it
 	Backoff              // const(2s) or exp(1s,1m,20%)
+	Choice               // one of a few words
 )
 
 // Spec declares one directive.
@@ -68,6 +69,7 @@ var Specs = []Spec{
 			{"name", Text, "resource-lease", "queue name in events, metrics and logs"},
 			{"out", Folder, "./leasequeue", "folder of the output"},
 			{"package", Text, "leasequeue", "package name of the output"},
+			{"strings", Choice, "shared", "own: one allocation a string read; shared: one copy of the document for all"},
 		},
 	},
 	{

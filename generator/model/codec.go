@@ -9,6 +9,8 @@ type Codec struct {
 	Decoders  []Func
 	Zeros     []Zero // tests that omitzero needs and no expression can make
 
+	SharedStrings bool // strings of one document are parts of one copy of it
+
 	Bytes int64 // size of a payload, on a 64-bit machine
 	Held  Held  // what it holds besides
 	Sizes []Size

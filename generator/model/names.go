@@ -9,6 +9,7 @@ type Names struct {
 	Run, RunOptions            string
 	Event, Reader              string
 	DeadLetter, Task, Snapshot string
+	Decoder                    string
 
 	AppendJSON, ParseJSON, DecodeJSON string
 	ReadJSON                          string // of a shared struct

@@ -39,7 +39,7 @@ const runtimePath = "github.com/tqgen/tqgen/runtime"
 // for within the function the local would hide it. A test compares the list
 // with what the templates really declare.
 var reservedLocals = []string{
-	"a", "after", "at", "b", "budget", "cause", "chunk", "ctx", "cursor", "depth", "dst", "e",
+	"a", "after", "at", "b", "budget", "cause", "chunk", "ctx", "cursor", "d", "depth", "dst", "e",
 	"entries", "entry", "err", "g", "grace", "grant", "handler", "header", "i", "id", "ids", "key",
 	"keys", "l", "letter", "letters", "limit", "m", "n", "o", "ok", "out", "owner", "p", "ps", "q",
 	"r", "raw", "ready", "record", "records", "ref", "refs", "room", "s", "settled", "slot", "slots",

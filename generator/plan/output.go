@@ -433,7 +433,7 @@ func plainNames() model.Names {
 		Lease: "Lease", NewLease: "NewLease",
 		Run: "Run", RunOptions: "RunOptions",
 		Event: "Event", Reader: "Reader",
-		DeadLetter: "DeadLetter", Task: "Task", Snapshot: "Snapshot",
+		DeadLetter: "DeadLetter", Task: "Task", Snapshot: "Snapshot", Decoder: "Decoder",
 		AppendJSON: "AppendJSON", ParseJSON: "ParseJSON", DecodeJSON: "DecodeJSON",
 		Directive: "directive", Store: "store", Worker: "worker",
 		PayloadSize: "payloadSize", PayloadLog: "payloadLog",
@@ -453,6 +453,7 @@ func prefixedNames(payload string) model.Names {
 		Run: "Run" + payload, RunOptions: payload + "RunOptions",
 		Event: payload + "Event", Reader: payload + "Reader",
 		DeadLetter: payload + "DeadLetter", Task: payload + "Task", Snapshot: payload + "Snapshot",
+		Decoder:    payload + "Decoder",
 		AppendJSON: "Append" + payload + "JSON",
 		ParseJSON:  "Parse" + payload + "JSON", DecodeJSON: "Decode" + payload + "JSON",
 		Directive: own + "Directive", Store: own + "Store", Worker: own + "Worker",
@@ -465,7 +466,7 @@ func prefixedNames(payload string) model.Names {
 func declared(n *model.Names) []*string {
 	return []*string{
 		&n.Queue, &n.Local, &n.New, &n.Options, &n.Lease, &n.NewLease, &n.Run, &n.RunOptions,
-		&n.Event, &n.Reader, &n.DeadLetter, &n.Task, &n.Snapshot,
+		&n.Event, &n.Reader, &n.DeadLetter, &n.Task, &n.Snapshot, &n.Decoder,
 		&n.AppendJSON, &n.ParseJSON, &n.DecodeJSON,
 		&n.Directive, &n.Store, &n.Worker, &n.PayloadSize, &n.PayloadLog, &n.ChunkBits, &n.ChunkSize,
 	}

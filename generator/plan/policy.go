@@ -215,6 +215,17 @@ func (p *planner) jitter(arg directive.Arg, text string) int {
 	return n
 }
 
+// sharedStrings reads strings: how the strings of a document are kept.
+func (p *planner) sharedStrings(args arguments) bool {
+	arg, given := args["strings"]
+	if given && arg.Value != "own" && arg.Value != "shared" {
+		p.errorf(arg.ValuePos, "TQ138", "strings=%s: there is no such way to keep them", arg.Value).
+			Helpf("write own, which is the default, or shared: one copy of the document for all its strings")
+	}
+
+	return arg.Value == "shared"
+}
+
 // queueName reads name, the queue's name in events, metrics and logs.
 func (p *planner) queueName(args arguments, typeName string) string {
 	arg, given := args["name"]
