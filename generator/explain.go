@@ -253,6 +253,10 @@ func (e *explainer) members(indent, function string) {
 			origin += ", left out when empty"
 		}
 		field := f.Selector + " " + strings.ReplaceAll(f.Elem.GoType, "[]uint8", "[]byte")
+		if f.Never() {
+			rows.row(fmt.Sprintf("%s%q", indent, f.Name), "never written, always empty", field, f.Origin)
+			continue
+		}
 		rows.row(fmt.Sprintf("%s%q", indent, f.Name), e.form(f.Elem), field, origin)
 		if function := e.leaf(f.Elem); function != "" && !slices.Contains(e.shown, function) {
 			inner = append(inner, nested{e.functions[function].GoType, function})

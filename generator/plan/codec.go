@@ -56,6 +56,7 @@ func (p *planner) codecTypes(t *types.Named) (codec model.Codec, known []types.T
 	if !p.codecOnly {
 		c.planSize(t)
 	}
+	prune(&c.codec)
 	settle(&c.codec)
 
 	return c.codec, c.known
