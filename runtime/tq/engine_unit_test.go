@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/tqgen/tqgen/runtime/jsonwire"
 )
 
 // bytesStore stores one number a slot, and takes every payload for size bytes.
@@ -275,8 +277,13 @@ func TestOptionsSayWhichFieldIsOutOfRange(t *testing.T) {
 		"LogEntries": func(o *Options) { o.LogEntries = -1 },
 		"LogBytes":   func(o *Options) { o.LogBytes = -1 },
 		"Lease":      func(o *Options) { o.Lease = 25 * time.Hour },
-		"Heartbeat":  func(o *Options) { o.Heartbeat = o.Lease / 2 },
-		"Backoff":    func(o *Options) { o.Backoff = ExpBackoff(time.Second, time.Millisecond, 0) },
+
+		"Decode.Bytes":    func(o *Options) { o.Decode.Bytes = -1 },
+		"Decode.Depth":    func(o *Options) { o.Decode.Depth = jsonwire.MaxDepth + 1 },
+		"Decode.Elements": func(o *Options) { o.Decode.Elements = -1 },
+
+		"Heartbeat": func(o *Options) { o.Heartbeat = o.Lease / 2 },
+		"Backoff":   func(o *Options) { o.Backoff = ExpBackoff(time.Second, time.Millisecond, 0) },
 	} {
 		o := unitOptions()
 		change(&o)
