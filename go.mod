@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	github.com/dave/jennifer v1.7.1
 	github.com/google/go-cmp v0.7.0
+	golang.org/x/time v0.15.0
 	golang.org/x/tools v0.52.0
 )
 

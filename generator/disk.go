@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -19,16 +18,16 @@ import (
 // add reads what is in the file's place, classifies it and adds it to the result.
 func (r *run) add(f File) error {
 	f.Name = r.name(f.Path)
-	info, err := os.Lstat(f.Path)
+	mode, err := r.disk.Mode(f.Path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		f.Class = New
 	case err != nil:
 		return fmt.Errorf("read %s: %w", f.Name, err)
-	case !info.Mode().IsRegular(): // renaming would replace a link, and fail on a folder
+	case !mode.IsRegular(): // renaming would replace a link, and fail on a folder
 		f.Class = Foreign
 	default:
-		if f.Disk, err = os.ReadFile(f.Path); err != nil {
+		if f.Disk, err = r.disk.ReadFile(f.Path); err != nil {
 			return fmt.Errorf("read %s: %w", f.Name, err)
 		}
 		f.Class = classify(f.Disk, f.Body)
@@ -64,8 +63,8 @@ func (r *run) orphaned(o load.Output) bool {
 
 // real is path with the links of its folder resolved: the same file is found by
 // way of a link and without it.
-func real(path string) string {
-	dir, err := filepath.EvalSymlinks(filepath.Dir(path))
+func (r *run) real(path string) string {
+	dir, err := r.disk.EvalSymlinks(filepath.Dir(path))
 	if err != nil {
 		return path // its folder does not exist yet
 	}
@@ -94,7 +93,7 @@ func (r *run) obstacles(queues []*model.Queue) diag.List {
 		if t.Package.Module == nil {
 			continue
 		}
-		if fault := folderFault(t.Package.Module.Dir, q.Package.Dir); fault != "" {
+		if fault := r.folderFault(t.Package.Module.Dir, q.Package.Dir); fault != "" {
 			list.Addf(r.prog.Position(t.Object.Pos()), "TQ403", "output folder %s of %s %s",
 				r.name(q.Package.Dir), t.Object.Name(), fault).
 				Helpf("move it away, or choose another folder with out=")
@@ -117,20 +116,20 @@ func (r *run) target(q *model.Queue) *load.Target {
 
 // folderFault says why dir cannot be, or become, a folder inside of root; "" if
 // it can. Of a folder that does not exist yet, the nearest one above counts.
-func folderFault(root, dir string) string {
-	realRoot, err := filepath.EvalSymlinks(root)
+func (r *run) folderFault(root, dir string) string {
+	realRoot, err := r.disk.EvalSymlinks(root)
 	if err != nil {
 		return ""
 	}
 	for ; ; dir = filepath.Dir(dir) {
-		if _, err := os.Lstat(dir); err != nil && dir != filepath.Dir(dir) {
+		if !r.disk.Exists(dir) && dir != filepath.Dir(dir) {
 			continue
 		}
-		target, err := filepath.EvalSymlinks(dir)
+		target, err := r.disk.EvalSymlinks(dir)
 		if err != nil {
 			return "is a link that leads nowhere"
 		}
-		if info, err := os.Stat(target); err == nil && !info.IsDir() {
+		if mode, err := r.disk.Mode(target); err == nil && !mode.IsDir() {
 			return "is a file"
 		}
 		if !within(realRoot, target) {
@@ -156,7 +155,7 @@ func (r *run) clashes() diag.List {
 		if !p.queue.Package.Own {
 			continue
 		}
-		for name, pos := range verify.Clashes(p.queue.Package.Dir, p.queue.Package.Name, p.verified(r)) {
+		for name, pos := range verify.Clashes(r.disk, p.queue.Package.Dir, p.queue.Package.Name, p.verified(r)) {
 			pos.Filename = r.name(pos.Filename)
 			list.Addf(pos, "TQ404", "the output of %s declares %s too", p.queue.Source, name).
 				Helpf("rename it, or keep hand-written code out of the output's folder")

@@ -24,6 +24,9 @@ func Explain(ctx context.Context, c Config, name string) (string, error) {
 		c.Patterns = []string{pkg}
 	}
 	r := &run{Config: c}
+	if err := r.list(ctx); err != nil {
+		return "", err
+	}
 	if err := r.load(ctx); err != nil {
 		return "", err
 	}
@@ -169,6 +172,8 @@ func (e *explainer) policy() {
 // that is not always the same.
 var defaults = map[string]string{
 	"dead":      ": the capacity",
+	"high":      ": three quarters of the capacity",
+	"low":       ": half of high",
 	"heartbeat": ": a third of the lease",
 	"name":      ": the type's name in kebab case",
 	"out":       ": the name of the package",
@@ -187,9 +192,12 @@ func (e *explainer) values() map[string]string {
 		"attempts":  fmt.Sprint(p.Attempts),
 		"backoff":   backoff(p.Backoff),
 		"capacity":  fmt.Sprint(p.Capacity),
+		"cooldown":  model.Duration(p.Cooldown),
 		"dead":      fmt.Sprint(p.Dead),
 		"heartbeat": model.Duration(p.Heartbeat),
+		"high":      fmt.Sprint(p.High),
 		"lease":     model.Duration(p.Lease),
+		"low":       fmt.Sprint(p.Low),
 		"name":      q.Name,
 		"out":       path.Clean(out),
 		"package":   q.Package.Name,

@@ -1,11 +1,13 @@
 // Package generator turns annotated structs into the packages of their queues:
-// load, plan, render, verify, compare. It keeps everything in memory; only
-// Result.Write touches the disk.
+// list, load, plan, render, verify, compare. It keeps everything in memory; only
+// Result.Write touches the disk, and a record of runs that had nothing to do,
+// which saves the next one all but the list.
 package generator
 
 import (
 	"cmp"
 	"context"
+	"go/build"
 	"go/token"
 	"path/filepath"
 	"runtime"
@@ -18,6 +20,7 @@ import (
 	"github.com/tqgen/tqgen/generator/load"
 	"github.com/tqgen/tqgen/generator/model"
 	"github.com/tqgen/tqgen/generator/plan"
+	"github.com/tqgen/tqgen/generator/record"
 	"github.com/tqgen/tqgen/generator/verify"
 	"github.com/tqgen/tqgen/templates"
 )
@@ -27,10 +30,12 @@ type Config struct {
 	Dir      string   // working folder; paths in messages are relative to it; "" is the process's
 	Patterns []string // packages, as for go build; none means "."
 	Tags     string   // build tags, separated by commas
+	Records  string   // folder for records, absolute; "" keeps and trusts none
 }
 
 // Generate renders the output of every payload the patterns name and compares
-// it with the disk, which it does not change.
+// it with the disk, which it does not change. With Records it renders nothing if
+// nothing has changed since a run that found every file as it should be.
 //
 // A diag.List tells what is wrong with the input. A *Bug is a fault of tqgen;
 // any other error a failure of the go command or of the file system.
@@ -46,9 +51,13 @@ func Generate(ctx context.Context, c Config) (*Result, error) {
 // run is the state of one Generate.
 type run struct {
 	Config
+	listing  *load.Listing
+	record   *record.Record
+	disk     *record.Disk // what everything is read through
 	prog     *load.Program
 	relative func(path string) string // to the working folder
 	packages []rendered
+	note     string // of the stage, for Result.Stages
 	result   Result
 }
 
@@ -63,21 +72,64 @@ func (r *run) generate(ctx context.Context) error {
 		name string
 		do   func(context.Context) error
 	}{
+		{"list", r.list},
+		{"recall", r.recall},
 		{"load", r.load},
 		{"plan", r.plan},
 		{"render", r.render},
 		{"verify", r.verify},
 		{"compare", r.compare},
+		{"remember", r.remember},
 	}
 	for _, s := range stages {
-		if err := ctx.Err(); err != nil {
+		if err := ctx.Err(); err != nil || r.result.Settled {
 			return err
 		}
 		start := time.Now()
 		if err := s.do(ctx); err != nil {
 			return err
 		}
-		r.result.Stages = append(r.result.Stages, Stage{s.name, time.Since(start)})
+		r.result.Stages = append(r.result.Stages, Stage{s.name, time.Since(start), r.note})
+		r.note = ""
+	}
+
+	return nil
+}
+
+// list asks the go command which packages there are. Meanwhile the record of an
+// earlier run is compared with the disk.
+func (r *run) list(ctx context.Context) error {
+	r.record = record.Open(r.Records, r.key()...)
+	r.disk = r.record.Disk()
+	var err error
+	r.listing, err = load.List(ctx, load.Config{Dir: r.Dir, Patterns: r.Patterns, Tags: r.Tags, Disk: r.disk})
+
+	return err
+}
+
+// key is what the output depends on besides the program, the disk and the answer
+// of the go command.
+func (r *run) key() []string {
+	dir, err := filepath.Abs(r.Dir)
+	if err != nil {
+		dir = "" // list will say so
+	}
+
+	return append([]string{dir, r.Tags, build.Default.GOARCH}, r.Patterns...)
+}
+
+// recall ends the run if an earlier one had nothing to do and nothing has
+// changed since.
+func (r *run) recall(context.Context) error {
+	r.result.Settled, r.note = r.record.Holds(r.listing.Digest())
+
+	return nil
+}
+
+// remember makes a record of a run that has nothing to do.
+func (r *run) remember(context.Context) error {
+	if len(r.result.Findings()) == 0 {
+		r.record.Keep(r.listing.Digest())
 	}
 
 	return nil
@@ -85,9 +137,9 @@ func (r *run) generate(ctx context.Context) error {
 
 // load reads the program. Problems it finds do not keep plan from looking for
 // more, so that one run tells all.
-func (r *run) load(ctx context.Context) error {
+func (r *run) load(context.Context) error {
 	var err error
-	r.prog, err = load.Load(ctx, load.Config{Dir: r.Dir, Patterns: r.Patterns, Tags: r.Tags})
+	r.prog, err = r.listing.Load()
 	r.relative = r.prog.Relative
 	if list, ok := err.(diag.List); ok {
 		return r.refuse(list)
@@ -256,11 +308,11 @@ func (r *run) compare(context.Context) error {
 			if err := r.add(file); err != nil {
 				return err
 			}
-			ours[real(file.Path)] = true
+			ours[r.real(file.Path)] = true
 		}
 	}
 	for _, o := range r.prog.Outputs {
-		if !ours[real(o.Path)] && r.orphaned(o) {
+		if !ours[r.real(o.Path)] && r.orphaned(o) {
 			if err := r.add(File{Path: o.Path, Source: o.Source}); err != nil {
 				return err
 			}

@@ -16,13 +16,18 @@ type Result struct {
 	Queues []*model.Queue // what the files were rendered from, sorted by package and position
 	Stages []Stage        // what took how long, in order
 
+	// Settled says that a record tells of an earlier run, like this one would be,
+	// that found every file as it should be. Then there are no Files and Queues.
+	Settled bool
+
 	folders []string // where leftovers of a killed run can be
 }
 
 // Stage is one step of a run.
 type Stage struct {
-	Name string // "load", "plan", "render", "verify", "compare"
+	Name string // "list", "recall", "load", "plan", "render", "verify", "compare", "remember"
 	Took time.Duration
+	Note string // of recall, why the run goes on
 }
 
 // File is one file the output consists of, or one that is no longer part of it.

@@ -48,15 +48,20 @@ type $Lease struct {
 }`)
 	f.declare(`
 $NewLease is for engines: the lease of a task that g was granted for.`, `
-func $NewLease(p $Payload, g tq.Grant) $Lease {
-	return $Lease{
-		Payload:    p,
-		Token:      g.Token,
-		Attempt:    g.Token.Attempt,
-		EnqueuedAt: g.EnqueuedAt,
-		LastError:  g.LastError,
-		held:       g.Held,
-	}
+func $NewLease(p $Payload, g tq.Grant) (l $Lease) {
+	l.fill(&p, &g)
+
+	return l
+}`)
+	f.declare(`
+fill makes l the lease of p, in place: payload and grant are not small.`, `
+func (l *$Lease) fill(p *$Payload, g *tq.Grant) {
+	l.Payload = *p
+	l.Token = g.Token
+	l.Attempt = g.Token.Attempt
+	l.EnqueuedAt = g.EnqueuedAt
+	l.LastError = g.LastError
+	l.held = g.Held
 }`)
 }
 

@@ -93,7 +93,22 @@ func policyFields(q *model.Queue) []jen.Code {
 		list = append(list, jen.Id("Backoff: "+backoffExpr(policy.Backoff)))
 	}
 
-	return list
+	return append(list, watermarkFields(policy)...)
+}
+
+// watermarkFields are the options of backpressure, whose zeros have names.
+func watermarkFields(policy model.Policy) []jen.Code {
+	low, cooldown := strconv.Itoa(policy.Low), durationExpr(policy.Cooldown)
+	if policy.Low == 0 {
+		low = "tq.UntilEmpty"
+	}
+	if policy.Cooldown == 0 {
+		cooldown = "tq.NoCooldown"
+	}
+
+	return []jen.Code{
+		jen.Id("High: " + strconv.Itoa(policy.High)), jen.Id("Low: " + low), jen.Id("Cooldown: " + cooldown),
+	}
 }
 
 // backoffExpr spells b.

@@ -198,27 +198,37 @@ func (q *$Local) EnqueueBatch(
 func emitTake(f *file) {
 	f.declare(`
 Lease takes the next ready task and waits for one if there is none.`, `
-func (q *$Local) Lease(ctx context.Context) ($Lease, error) { return q.LeaseAs(ctx, "") }`)
+func (q *$Local) Lease(ctx context.Context) (l $Lease, err error) {
+	err = q.take(ctx, &l, "")
+
+	return l, err
+}`)
 	f.declare(`
 LeaseAs is Lease and names the peer that owns the lease.`, `
-func (q *$Local) LeaseAs(ctx context.Context, owner string) ($Lease, error) {
+func (q *$Local) LeaseAs(ctx context.Context, owner string) (l $Lease, err error) {
+	err = q.take(ctx, &l, owner)
+
+	return l, err
+}`)
+	f.declare("", `
+func (q *$Local) take(ctx context.Context, l *$Lease, owner string) error {
 	grant, err := q.engine.Take(ctx, owner)
 	if err != nil {
-		return $Lease{}, err
+		return err
 	}
-	l := $NewLease(*q.at(grant.Slot), grant)
+	l.fill(q.at(grant.Slot), &grant)
 	q.engine.Unlock()
 
-	return l, nil
+	return nil
 }`)
 	f.declare(`
 TryLease takes the next ready task, or answers tq.ErrEmpty at once.`, `
-func (q *$Local) TryLease(context.Context) ($Lease, error) {
+func (q *$Local) TryLease(context.Context) (l $Lease, err error) {
 	grant, err := q.engine.TryTake("")
 	if err != nil {
-		return $Lease{}, err
+		return l, err
 	}
-	l := $NewLease(*q.at(grant.Slot), grant)
+	l.fill(q.at(grant.Slot), &grant)
 	q.engine.Unlock()
 
 	return l, nil
@@ -235,14 +245,14 @@ func (q *$Local) LeaseBatch(ctx context.Context, dst []$Lease) (n int, err error
 	if err != nil {
 		return 0, err
 	}
-	dst[0] = $NewLease(*q.at(grant.Slot), grant)
+	dst[0].fill(q.at(grant.Slot), &grant)
 
 	for n = 1; n < len(dst); n++ {
 		grant, ready := q.engine.TakeMore("")
 		if !ready {
 			break
 		}
-		dst[n] = $NewLease(*q.at(grant.Slot), grant)
+		dst[n].fill(q.at(grant.Slot), &grant)
 	}
 	q.engine.Unlock()
 
@@ -262,12 +272,12 @@ func (q *$Local) Leases(ctx context.Context) iter.Seq2[$Lease, error] {
 }`)
 	f.declare(`
 Resume gives the lease behind token, or an error that matches tq.ErrLeaseLost.`, `
-func (q *$Local) Resume(_ context.Context, token tq.Token) ($Lease, error) {
+func (q *$Local) Resume(_ context.Context, token tq.Token) (l $Lease, err error) {
 	grant, err := q.engine.Resume(token)
 	if err != nil {
-		return $Lease{}, err
+		return l, err
 	}
-	l := $NewLease(*q.at(grant.Slot), grant)
+	l.fill(q.at(grant.Slot), &grant)
 	q.engine.Unlock()
 
 	return l, nil
@@ -281,7 +291,7 @@ func (q *$Local) settleLease(
 		*l = $Lease{}
 		return settled, err
 	}
-	*l = $NewLease(*q.at(grant.Slot), grant)
+	l.fill(q.at(grant.Slot), &grant)
 	q.engine.Unlock()
 
 	return settled, nil
@@ -388,6 +398,9 @@ func (q *$Local) Reopen() error { return q.engine.Reopen() }`)
 	f.declare(`
 Stats reads the queue's counts and counters, all of one moment.`, `
 func (q *$Local) Stats(context.Context) (tq.Stats, error) { return q.engine.Stats(), nil }`)
+	f.declare(`
+Probe is where backpressure monitors, instruments and diagnostics attach.`, `
+func (q *$Local) Probe() *tq.Probe { return q.engine.Probe() }`)
 	f.declare(`
 Close wakes everybody who waits with tq.ErrClosed. Leases can still settle, and
 Drain takes out what is left. Closing a closed queue does nothing.`, `

@@ -31,7 +31,7 @@ func New(dir, benchDir string) (*Generators, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Generators{dir: dir, root: root, env: append(os.Environ(), "GOFLAGS=-mod=mod")}
+	g := &Generators{dir: dir, root: root, env: append(os.Environ(), "GOFLAGS=-mod=mod", "TQGENCACHE="+filepath.Join(dir, "records"))}
 	bin := filepath.Join(dir, "bin") + string(filepath.Separator)
 	if err := g.run(filepath.Join(benchDir, "tools"), "go", "build", "-o", bin, "tool"); err != nil {
 		return nil, err

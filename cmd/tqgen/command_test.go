@@ -31,6 +31,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(beCommand) != "" {
 		main()
 	}
+	_ = os.Setenv("TQGENCACHE", "off") // the user's records are none of ours
 	os.Exit(m.Run())
 }
 
@@ -49,7 +50,8 @@ func TestMain(m *testing.M) {
 //   - "env" sets variables for the commands that follow, one a line.
 //
 // Without a go.mod the case is a module example.com/m. $WORK stands for the
-// case's folder and $REPO for this repository.
+// case's folder and $REPO for this repository. Records are kept from command to
+// command: that must not show.
 func TestCommand(t *testing.T) {
 	t.Parallel()
 	cases, err := filepath.Glob("../../golden/cli/*.txtar")
@@ -64,7 +66,7 @@ func TestCommand(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			c := &cliCase{t: t, dir: testmodule.Dir(t), bin: bin}
+			c := &cliCase{t: t, dir: testmodule.Dir(t), bin: bin, env: []string{"TQGENCACHE=" + t.TempDir()}}
 			got := &txtar.Archive{Comment: archive.Comment, Files: c.run(archive.Files)}
 			if t.Failed() {
 				return

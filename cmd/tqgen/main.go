@@ -20,6 +20,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime/debug"
 	"time"
 
@@ -57,12 +58,19 @@ flags, which may stand before or after packages and TYPE:
 check prints a unified diff on standard output, fit for git apply, and one line
 a finding on standard error: edited, missing, stale, damaged, orphan or foreign.
 
+A run that finds nothing to do is recorded in the user's cache folder, or in the
+folder TQGENCACHE names, and cuts the next one short if nothing has changed since.
+TQGENCACHE=off keeps no records; -force passes over them.
+
 exit status: 0 all is well; 1 diagnostics or findings; 2 misuse or failure of tqgen
 `
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(400) // the process is gone before memory matters
+	}
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
@@ -168,7 +176,27 @@ func (c *command) arguments(words []string) error {
 }
 
 func (c *command) config() generator.Config {
-	return generator.Config{Dir: c.dir, Patterns: c.packages, Tags: c.tags}
+	return generator.Config{Dir: c.dir, Patterns: c.packages, Tags: c.tags, Records: c.records()}
+}
+
+// records is the folder of records, "" if they are not wanted or there is no
+// place for them.
+func (c *command) records() string {
+	if c.force || c.verb == "explain" {
+		return ""
+	}
+	switch dir := os.Getenv("TQGENCACHE"); {
+	case filepath.IsAbs(dir):
+		return dir
+	case dir != "":
+		return ""
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return ""
+	}
+
+	return filepath.Join(cache, "tqgen")
 }
 
 // generate writes the output.
@@ -177,7 +205,9 @@ func (c *command) generate(ctx context.Context) int {
 	if err != nil {
 		return c.fail(err)
 	}
-	c.stages(result)
+	if c.stages(result); result.Settled {
+		return exitOK
+	}
 	start := time.Now()
 	if err := result.Write(c.force); err != nil {
 		return c.fail(err)
@@ -255,7 +285,10 @@ func (c *command) stages(r *generator.Result) {
 		return
 	}
 	for _, s := range r.Stages {
-		fmt.Fprintf(c.stderr, "%-8s %6.1fms\n", s.Name, milliseconds(s.Took))
+		c.took(s.Name, s.Took, s.Note)
+	}
+	if r.Settled {
+		fmt.Fprintln(c.stderr, "nothing has changed since an earlier run had nothing to do")
 	}
 }
 
@@ -264,7 +297,7 @@ func (c *command) written(r *generator.Result, took time.Duration) {
 	if !c.v {
 		return
 	}
-	fmt.Fprintf(c.stderr, "%-8s %6.1fms\n", "write", milliseconds(took))
+	c.took("write", took, "")
 	for i := range r.Files {
 		f := &r.Files[i]
 		fmt.Fprintf(c.stderr, "%-9s %s\n", outcome(f), f.Name)
@@ -283,4 +316,11 @@ func outcome(f *generator.File) string {
 	}
 }
 
-func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+// took tells how long a step took.
+func (c *command) took(step string, d time.Duration, note string) {
+	line := fmt.Sprintf("%-8s %6.1fms", step, float64(d)/float64(time.Millisecond))
+	if note != "" {
+		line += "  " + note
+	}
+	fmt.Fprintln(c.stderr, line)
+}

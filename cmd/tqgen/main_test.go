@@ -81,7 +81,7 @@ func TestVerbose(t *testing.T) {
 	if status != exitOK || stdout.Len() > 0 {
 		t.Fatalf("status %d, stdout %q, stderr:\n%s", status, &stdout, &stderr)
 	}
-	for _, stage := range []string{"load", "plan", "render", "verify", "compare", "write"} {
+	for _, stage := range []string{"list", "load", "plan", "render", "verify", "compare", "remember", "write"} {
 		if !regexp.MustCompile(`(?m)^` + stage + ` +\d+\.\dms$`).Match(stderr.Bytes()) {
 			t.Errorf("nothing about stage %s in\n%s", stage, &stderr)
 		}

@@ -3,7 +3,6 @@ package load
 import (
 	"go/parser"
 	"go/token"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -14,7 +13,7 @@ import (
 // there cannot be imported.
 func (p *Program) testFiles(u *unit) {
 	l := p.loader
-	entries, err := os.ReadDir(u.list.Dir)
+	entries, err := l.disk.ReadDir(u.list.Dir)
 	if err != nil {
 		return
 	}
@@ -39,7 +38,7 @@ func (p *Program) testFiles(u *unit) {
 // scan reads the directives of a file that is not part of the package. It gives
 // nil if there are none.
 func (l *loader) scan(u *unit, path string) *source {
-	content, err := os.ReadFile(path)
+	content, err := l.disk.ReadFile(path)
 	if err != nil || !mentions(content) {
 		return nil
 	}
@@ -60,7 +59,7 @@ func (l *loader) scan(u *unit, path string) *source {
 // enough to list them, if they have directives: what is declared there is
 // unknown, and must not pass for removed.
 func (l *loader) unlisted(u *unit) {
-	entries, err := os.ReadDir(u.list.Dir)
+	entries, err := l.disk.ReadDir(u.list.Dir)
 	if err != nil || len(u.list.Errors) == 0 {
 		return
 	}

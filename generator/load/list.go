@@ -3,11 +3,14 @@ package load
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"go/build"
 	"go/token"
 	"go/types"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,6 +23,7 @@ import (
 	"golang.org/x/tools/go/packages"
 
 	"github.com/tqgen/tqgen/generator/diag"
+	"github.com/tqgen/tqgen/generator/record"
 )
 
 // metadata is what `go list -e -deps` answers without building anything: no
@@ -33,6 +37,8 @@ type loader struct {
 	dir      string // absolute working folder
 	real     string // the same without symbolic links
 	fset     *token.FileSet
+	disk     *record.Disk
+	answer   string // of the go command, as a digest
 	tags     string
 	sizes    types.Sizes
 	units    map[string]*unit // by import path, of everything listed
@@ -51,13 +57,13 @@ func newLoader(ctx context.Context, c Config) (*loader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("working folder: %w", err)
 	}
-	real, err := filepath.EvalSymlinks(dir)
+	real, err := c.Disk.EvalSymlinks(dir)
 	if err != nil {
 		return nil, fmt.Errorf("working folder: %w", err)
 	}
 
 	return &loader{
-		ctx: ctx, dir: dir, real: real, tags: c.Tags,
+		ctx: ctx, dir: dir, real: real, disk: c.Disk, tags: c.Tags,
 		fset:  token.NewFileSet(),
 		sizes: types.SizesFor("gc", build.Default.GOARCH),
 		units: map[string]*unit{}, covered: map[string]bool{},
@@ -106,6 +112,7 @@ func (l *loader) query(patterns []string) ([]*packages.Package, error) {
 	if err != nil {
 		return nil, l.queryError(err)
 	}
+	l.answer = digest(matched)
 	for p := range packages.Postorder(matched) {
 		if _, ok := l.units[p.PkgPath]; !ok {
 			l.units[p.PkgPath] = newUnit(p)
@@ -116,6 +123,29 @@ func (l *loader) query(patterns []string) ([]*packages.Package, error) {
 	}
 
 	return matched, nil
+}
+
+// digest sums up what the go command said of packages and all they import: all
+// of it that is looked at here.
+func digest(matched []*packages.Package) string {
+	h := sha256.New()
+	for _, p := range matched {
+		fmt.Fprintf(h, "matched %q\n", p.PkgPath)
+	}
+	for p := range packages.Postorder(matched) {
+		fmt.Fprintf(h, "%q %q %q %q %q\n", p.PkgPath, p.Name, p.Dir, p.GoFiles, p.IgnoredFiles)
+		for _, path := range slices.Sorted(maps.Keys(p.Imports)) {
+			fmt.Fprintf(h, "\timports %q %q\n", path, p.Imports[path].PkgPath)
+		}
+		for _, e := range p.Errors {
+			fmt.Fprintf(h, "\terror %d %q %q\n", e.Kind, e.Pos, e.Msg)
+		}
+		if m := p.Module; m != nil {
+			fmt.Fprintf(h, "\tmodule %q %q %q %t\n", m.Path, m.Dir, m.GoVersion, m.Main)
+		}
+	}
+
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // queryError tells a refusal by the go command from its absence.
@@ -159,7 +189,7 @@ func (l *loader) moduleless() bool {
 	}
 	for dir := l.dir; ; dir = filepath.Dir(dir) {
 		for _, name := range files {
-			if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+			if l.disk.Exists(filepath.Join(dir, name)) {
 				return false
 			}
 		}

@@ -18,7 +18,9 @@ import (
 	"go/token"
 	"go/types"
 
+	"github.com/tqgen/tqgen/generator/diag"
 	"github.com/tqgen/tqgen/generator/directive"
+	"github.com/tqgen/tqgen/generator/record"
 )
 
 // RuntimePath is the package every output imports. Its siblings below the same
@@ -30,6 +32,8 @@ type Config struct {
 	Dir      string   // working folder; diagnostics are relative to it
 	Patterns []string // as for go list; empty means "."
 	Tags     string   // build tags, comma separated, as for go build -tags
+
+	Disk *record.Disk // what everything is read through; nil notes nothing
 }
 
 // Program is what one load found. It may be read from several goroutines.
@@ -47,6 +51,7 @@ type Program struct {
 	loader *loader
 	others []*Package // those of Codecs
 	fields map[token.Pos][]directive.Directive
+	Disk   *record.Disk // that of Config
 }
 
 // Package is one package a pattern matched.
@@ -108,21 +113,54 @@ type Output struct {
 	Bereft bool
 }
 
-// Load never returns a nil Program. The error is a diag.List for problems of
-// the input, anything else is a failure of the tool or of the go command.
+// Load is List, then Load of what was listed.
+func Load(ctx context.Context, c Config) (*Program, error) {
+	l, err := List(ctx, c)
+	if err != nil {
+		return &Program{Fset: token.NewFileSet()}, err
+	}
+
+	return l.Load()
+}
+
+// Listing is what the go command says of the packages of a run.
+type Listing struct {
+	loader   *loader
+	patterns []string
+}
+
+// List asks the go command, and reads nothing else. Errors are those of Load.
+func List(ctx context.Context, c Config) (*Listing, error) {
+	l, err := newLoader(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+
+	if err := l.list(c); err != nil {
+		if list, ok := err.(diag.List); ok {
+			list.Sort()
+		}
+
+		return nil, err
+	}
+
+	return &Listing{l, c.Patterns}, nil
+}
+
+// Digest tells two answers of the go command apart if anything in them can make
+// a difference to Load.
+func (l *Listing) Digest() string { return l.loader.answer }
+
+// Load reads the packages listed. It never returns a nil Program. The error is a
+// diag.List for problems of the input, anything else is a failure of the tool or
+// of the go command.
 //
 // Targets with a problem of their directives, or of a type they refer to, are
 // among the Program's nevertheless, so that a later stage finds its problems
 // in the same run.
-func Load(ctx context.Context, c Config) (*Program, error) {
-	l, err := newLoader(ctx, c)
-	if err != nil {
-		return &Program{Fset: token.NewFileSet()}, err
-	}
-	p := &Program{Fset: l.fset, Elsewhere: map[string]bool{}, loader: l}
-	if err := l.list(c); err != nil {
-		return p, err
-	}
+func (listing *Listing) Load() (*Program, error) {
+	l := listing.loader
+	p := &Program{Fset: l.fset, Elsewhere: map[string]bool{}, Disk: l.disk, loader: l}
 	l.survey()
 	outputs := l.outputs()
 	p.packages()
@@ -131,7 +169,7 @@ func Load(ctx context.Context, c Config) (*Program, error) {
 	p.fieldDirectives(u)
 	p.finish(u)
 	p.Outputs = <-outputs
-	l.bereft(c.Patterns, p.Outputs)
+	l.bereft(listing.patterns, p.Outputs)
 	l.unannotated(p)
 	l.runtime(p)
 	l.diags.Sort()

@@ -2,7 +2,6 @@ package load
 
 import (
 	"go/token"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -51,7 +50,7 @@ func (l *loader) runtimeMissing(m *Module, path, text string) {
 	at := token.Position{Filename: l.relative(gomod)}
 	if strings.Contains(text, "-mod=vendor") {
 		d := l.diags.Addf(at, "TQ510", "the vendor folder has no %s, which the output imports", path)
-		if !required(gomod) {
+		if !l.required(gomod) {
 			helpGet(d)
 		}
 		d.Helpf("generate from the module cache, then vendor: GOFLAGS=-mod=mod go generate ./... && go mod vendor")
@@ -82,8 +81,8 @@ func helpGet(d *diag.Diagnostic) {
 const HelpReplace = "from a clone: go mod edit -replace " + ownModule + "=DIR, then go mod tidy -e"
 
 // required reports whether a go.mod names our module.
-func required(gomod string) bool {
-	content, err := os.ReadFile(gomod)
+func (l *loader) required(gomod string) bool {
+	content, err := l.disk.ReadFile(gomod)
 
 	return err == nil && strings.Contains(string(content), ownModule+" ")
 }

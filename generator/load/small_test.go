@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/tools/go/packages"
 )
 
 func TestNameTags(t *testing.T) {
@@ -190,5 +191,60 @@ func TestLink(t *testing.T) {
 	}
 	if !strings.Contains(got, "\nmail.go:11:10: TQ203: Mail.Att ") {
 		t.Error(got)
+	}
+}
+
+// Two answers of the go command that Load can tell apart have two digests.
+func TestDigest(t *testing.T) {
+	t.Parallel()
+	answer := func(change func(p, dep *packages.Package)) string {
+		dep := &packages.Package{
+			PkgPath: "dep", Name: "dep", Dir: "/dep", GoFiles: []string{"/dep/dep.go"},
+			Module: &packages.Module{Path: "dep", Dir: "/dep", GoVersion: "1.26"},
+		}
+		p := &packages.Package{
+			PkgPath: "m/p", Name: "p", Dir: "/m/p", GoFiles: []string{"/m/p/p.go"}, IgnoredFiles: []string{"/m/p/x.go"},
+			Imports: map[string]*packages.Package{"dep": dep},
+			Errors:  []packages.Error{{Pos: "p.go:1", Msg: "wrong", Kind: packages.ListError}},
+			Module:  &packages.Module{Path: "m", Dir: "/m", GoVersion: "1.26", Main: true},
+		}
+		matched := []*packages.Package{p}
+		if change == nil {
+			matched = append(matched, dep)
+		} else {
+			change(p, dep)
+		}
+
+		return digest(matched)
+	}
+	changes := map[string]func(p, dep *packages.Package){
+		"matched":      nil,
+		"name":         func(p, _ *packages.Package) { p.Name = "q" },
+		"folder":       func(p, _ *packages.Package) { p.Dir = "/m/q" },
+		"file":         func(p, _ *packages.Package) { p.GoFiles = append(p.GoFiles, "/m/p/q.go") },
+		"ignored":      func(p, _ *packages.Package) { p.IgnoredFiles = nil },
+		"ignored file": func(p, _ *packages.Package) { p.GoFiles, p.IgnoredFiles = append(p.GoFiles, p.IgnoredFiles...), nil },
+		"import":       func(p, _ *packages.Package) { p.Imports = nil },
+		"import path":  func(p, dep *packages.Package) { p.Imports = map[string]*packages.Package{"vendor/dep": dep} },
+		"error":        func(p, _ *packages.Package) { p.Errors = nil },
+		"its text":     func(p, _ *packages.Package) { p.Errors[0].Msg = "wrong, too" },
+		"its place":    func(p, _ *packages.Package) { p.Errors[0].Pos = "p.go:2" },
+		"its kind":     func(p, _ *packages.Package) { p.Errors[0].Kind = packages.ParseError },
+		"no module":    func(p, _ *packages.Package) { p.Module = nil },
+		"module":       func(p, _ *packages.Package) { p.Module.Path = "n" },
+		"its folder":   func(p, _ *packages.Package) { p.Module.Dir = "/n" },
+		"its version":  func(p, _ *packages.Package) { p.Module.GoVersion = "1.27" },
+		"its rank":     func(p, _ *packages.Package) { p.Module.Main = false },
+		"path of dep":  func(_, dep *packages.Package) { dep.PkgPath = "other" },
+		"file of dep":  func(_, dep *packages.Package) { dep.GoFiles[0] = "/dep/other.go" },
+	}
+	same := answer(func(_, _ *packages.Package) {})
+	if again := answer(func(_, _ *packages.Package) {}); again != same {
+		t.Errorf("one answer has two digests: %s, %s", same, again)
+	}
+	for name, change := range changes {
+		if answer(change) == same {
+			t.Errorf("%s makes no difference", name)
+		}
 	}
 }

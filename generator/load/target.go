@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"go/token"
 	"go/types"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -77,7 +76,7 @@ func (l *loader) importsOf(u *unit) []string {
 		return u.imports
 	}
 	for _, f := range u.list.GoFiles {
-		if content, err := os.ReadFile(f); err == nil {
+		if content, err := l.disk.ReadFile(f); err == nil {
 			u.imports = append(u.imports, ownImports(content)...)
 		}
 	}
@@ -138,7 +137,7 @@ func (l *loader) directives(s *source) {
 
 // syntax reports why a file does not parse.
 func (l *loader) syntax(s *source) {
-	if line := conflict(s.path); line > 0 && s.err != nil {
+	if line := l.conflict(s.path); line > 0 && s.err != nil {
 		l.diags.Addf(token.Position{Filename: l.relative(s.path), Line: line}, "TQ506", "the file has conflict markers").
 			Helpf("resolve the conflict, then run tqgen again")
 
@@ -152,8 +151,8 @@ func (l *loader) syntax(s *source) {
 
 // conflict gives the line of the first conflict marker that git left in a file,
 // 0 if there is none.
-func conflict(path string) int {
-	content, err := os.ReadFile(path)
+func (l *loader) conflict(path string) int {
+	content, err := l.disk.ReadFile(path)
 	if err != nil || !bytes.Contains(content, []byte("\n>>>>>>> ")) {
 		return 0
 	}

@@ -8,7 +8,6 @@ import (
 	"go/scanner"
 	"go/token"
 	"maps"
-	"os"
 	"path"
 	"runtime"
 	"slices"
@@ -125,7 +124,7 @@ func (l *loader) survey() {
 		if f.ours {
 			return
 		}
-		if content, err := os.ReadFile(f.path); err == nil {
+		if content, err := l.disk.ReadFile(f.path); err == nil {
 			_, f.ours = ownHeader(content)
 			f.mentioned = mentions(content)
 		}
@@ -187,7 +186,7 @@ func each[T any](list []T, f func(T)) {
 
 // parseFile reads one file. It stays without a tree if it is ours.
 func (l *loader) parseFile(s *source) {
-	content, err := os.ReadFile(s.path)
+	content, err := l.disk.ReadFile(s.path)
 	if err != nil {
 		s.err = err
 		content = nil

@@ -103,6 +103,8 @@ type Policy struct {
 	Capacity, Attempts, Dead int
 	Lease, Heartbeat         time.Duration
 	Backoff                  Backoff
+	High, Low                int // watermarks of pending tasks
+	Cooldown                 time.Duration
 }
 
 // Backoff is the requeue delay after a failed attempt.

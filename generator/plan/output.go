@@ -5,7 +5,6 @@ import (
 	"go/parser"
 	"go/token"
 	"go/types"
-	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -193,7 +192,7 @@ func (p *planner) outside(folder string) string {
 	}
 
 	for ; dir != module.Dir; dir = filepath.Dir(dir) {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+		if p.prog.Disk.Exists(filepath.Join(dir, "go.mod")) {
 			return "is inside of another module, nested in " + module.Path
 		}
 	}
@@ -245,7 +244,7 @@ func (p *planner) relative(dir string) string {
 // package than name or its external test. Files the go command ignores, and
 // those that do not parse, do not count.
 func (p *planner) foreignPackage(dir, name string) (file, other string) {
-	entries, err := os.ReadDir(dir)
+	entries, err := p.prog.Disk.ReadDir(dir)
 	if err != nil {
 		return "", "" // there is none
 	}
@@ -261,7 +260,7 @@ func (p *planner) foreignPackage(dir, name string) (file, other string) {
 			continue
 		}
 
-		clause := packageClause(path)
+		clause := p.packageClause(path)
 		if clause != "" && clause != name && !(strings.HasSuffix(base, "_test.go") && clause == name+"_test") {
 			return base, clause
 		}
@@ -272,8 +271,12 @@ func (p *planner) foreignPackage(dir, name string) (file, other string) {
 
 // packageClause is the package a file belongs to, "" if it has none that the go
 // command would build.
-func packageClause(path string) string {
-	f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.PackageClauseOnly|parser.ParseComments)
+func (p *planner) packageClause(path string) string {
+	content, err := p.prog.Disk.ReadFile(path)
+	if err != nil {
+		return ""
+	}
+	f, err := parser.ParseFile(token.NewFileSet(), "", content, parser.PackageClauseOnly|parser.ParseComments)
 	if err != nil {
 		return ""
 	}

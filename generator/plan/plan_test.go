@@ -54,6 +54,7 @@ func TestPlan(t *testing.T) {
 			},
 			Policy: model.Policy{
 				Capacity: 64, Attempts: 2, Dead: 64, Lease: 30 * time.Second, Heartbeat: 10 * time.Second,
+				High: 1,
 			},
 			Guards: []model.Guard{address, {
 				Kind: model.GuardStruct, Name: "Email", Type: "several.Email",
@@ -79,6 +80,7 @@ func TestPlan(t *testing.T) {
 			},
 			Policy: model.Policy{
 				Capacity: 512, Attempts: 5, Dead: 16, Lease: 90 * time.Second, Heartbeat: 20 * time.Second,
+				High: 400, Low: 100, Cooldown: 2 * time.Second,
 				Backoff: model.Backoff{
 					Kind: model.ConstBackoff, Base: 250 * time.Millisecond, Max: 250 * time.Millisecond,
 				},

@@ -20,6 +20,7 @@ const (
 	defaultCapacity = 512
 	defaultLease    = 30 * time.Second
 	defaultAttempts = 5
+	defaultCooldown = 5 * time.Second
 	maxNameLength   = 128
 )
 
@@ -38,21 +39,25 @@ func argumentsOf(d directive.Directive) arguments {
 // policy reads the policy keys. A bad value is reported and replaced by its
 // default, so that the other keys are still checked.
 func (p *planner) policy(args arguments) model.Policy {
-	capacity := p.number(args, "capacity", defaultCapacity, maxTasks)
+	capacity := p.number(args, "capacity", defaultCapacity, 1, maxTasks)
 	lease := p.lease(args)
+	high, low := p.watermarks(args, capacity)
 
 	return model.Policy{
 		Capacity:  capacity,
-		Attempts:  p.number(args, "attempts", defaultAttempts, maxAttempts),
-		Dead:      p.number(args, "dead", capacity, maxTasks),
+		Attempts:  p.number(args, "attempts", defaultAttempts, 1, maxAttempts),
+		Dead:      p.number(args, "dead", capacity, 1, maxTasks),
 		Lease:     lease,
 		Heartbeat: p.heartbeat(args, lease),
 		Backoff:   p.backoff(args),
+		High:      high,
+		Low:       low,
+		Cooldown:  p.cooldown(args),
 	}
 }
 
-// number reads a key whose value is a whole number from 1 to limit.
-func (p *planner) number(args arguments, key string, fallback, limit int) int {
+// number reads a key whose value is a whole number from least to limit.
+func (p *planner) number(args arguments, key string, fallback, least, limit int) int {
 	arg, given := args[key]
 	if !given {
 		return fallback
@@ -62,10 +67,10 @@ func (p *planner) number(args arguments, key string, fallback, limit int) int {
 	switch {
 	case !digits(strings.TrimPrefix(arg.Value, "-")):
 		p.errorf(arg.ValuePos, "TQ120", "%s=%s is not a whole number", key, arg.Value).
-			Helpf("write digits only, from 1 to %d: %s=%d", limit, key, fallback)
-	case err != nil || n < 1 || n > limit:
+			Helpf("write digits only, from %d to %d: %s=%d", least, limit, key, fallback)
+	case err != nil || n < least || n > limit:
 		p.errorf(arg.ValuePos, "TQ121", "%s=%s is out of range", key, arg.Value).
-			Helpf("%s is from 1 to %d", key, limit)
+			Helpf("%s is from %d to %d", key, least, limit)
 	default:
 		return n
 	}
@@ -148,6 +153,50 @@ func leaseText(args arguments, lease time.Duration) string {
 	return model.Duration(lease)
 }
 
+// watermarks reads the pending tasks at which backpressure begins and ends:
+// three quarters of the capacity, and half of that, where they are not given.
+func (p *planner) watermarks(args arguments, capacity int) (high, low int) {
+	fallback := max(1, capacity*3/4)
+	high = p.number(args, "high", fallback, 1, maxTasks)
+	if high > capacity {
+		arg := args["high"]
+		d := p.errorf(arg.KeyPos, "TQ138", "high=%s is more than capacity=%d: it would never be reached", arg.Value, capacity)
+		if _, ok := args["capacity"]; !ok {
+			d.Helpf("capacity is %d where the directive does not give it", capacity)
+		}
+		d.Helpf("leave high out for three quarters of the capacity, %d", fallback)
+		high = fallback
+	}
+
+	low = p.number(args, "low", high/2, 0, maxTasks)
+	if low >= high {
+		arg := args["low"]
+		d := p.errorf(arg.KeyPos, "TQ139", "low=%s must be less than high=%d", arg.Value, high)
+		if _, ok := args["high"]; !ok {
+			d.Helpf("high is three quarters of the capacity where the directive does not give it")
+		}
+		d.Helpf("leave low out for half of high, %d", high/2)
+		low = high / 2
+	}
+
+	return high, low
+}
+
+// cooldown reads how long listeners are left alone after each signal.
+func (p *planner) cooldown(args arguments) time.Duration {
+	arg, given := args["cooldown"]
+	if !given {
+		return defaultCooldown
+	}
+
+	d, ok := p.duration(arg.ValuePos, "cooldown", arg.Value, 0)
+	if !ok {
+		return defaultCooldown
+	}
+
+	return d
+}
+
 // backoff reads none, const(delay) or exp(base,max,jitter%).
 func (p *planner) backoff(args arguments) model.Backoff {
 	arg, given := args["backoff"]
@@ -219,7 +268,7 @@ func (p *planner) jitter(arg directive.Arg, text string) int {
 func (p *planner) sharedStrings(args arguments) bool {
 	arg, given := args["strings"]
 	if given && arg.Value != "own" && arg.Value != "shared" {
-		p.errorf(arg.ValuePos, "TQ138", "strings=%s: there is no such way to keep them", arg.Value).
+		p.errorf(arg.ValuePos, "TQ140", "strings=%s: there is no such way to keep them", arg.Value).
 			Helpf("write own, which is the default, or shared: one copy of the document for all its strings")
 	}
 

@@ -10,7 +10,9 @@ import (
 	"go/token"
 	"go/types"
 	"runtime"
+	"runtime/debug"
 	"strings"
+	"sync"
 )
 
 // Package is one output package as it was rendered.
@@ -46,17 +48,36 @@ func (f *Fault) Error() string {
 const maxFaults = 5
 
 // Check type-checks rendered output, function bodies included, against the
-// packages that importer knows. The error joins a *Fault for each problem.
+// packages that importer knows, several of them at a time. The error joins a *Fault for each problem.
 // Positions of Joined are in fset.
 func Check(fset *token.FileSet, importer types.Importer, packages []Package) error {
-	var errs []error
+	errs := make([]error, len(packages))
+	slots := make(chan struct{}, runtime.GOMAXPROCS(0))
+	var wg sync.WaitGroup
 	for i := range packages {
-		for _, f := range packages[i].check(fset, importer) {
-			errs = append(errs, f)
-		}
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			errs[i] = packages[i].checked(fset, importer)
+		})
 	}
+	wg.Wait()
 
 	return errors.Join(errs...)
+}
+
+// checked joins the faults of one package.
+func (p *Package) checked(fset *token.FileSet, importer types.Importer) (err error) {
+	defer func() {
+		if r := recover(); r != nil { // nobody else would, in a goroutine
+			err = fmt.Errorf("%s: panic: %v\n%s", p.Path, r, debug.Stack())
+		}
+	}()
+	for _, f := range p.check(fset, importer) {
+		err = errors.Join(err, f)
+	}
+
+	return err
 }
 
 // check gives the faults of one package, in order of discovery.

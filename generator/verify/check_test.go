@@ -6,6 +6,8 @@ import (
 	"go/importer"
 	"go/parser"
 	"go/token"
+	"go/types"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -46,6 +48,27 @@ func TestCheckFindsWhatDoesNotParse(t *testing.T) {
 		t.Error("no fault found")
 	}
 }
+
+// A panic on the way is a fault of that package; the others are checked.
+func TestCheckSurvivesAPanic(t *testing.T) {
+	t.Parallel()
+	packages := []verify.Package{
+		{Path: "p", Files: []verify.File{{Name: "p.tq.go", Body: []byte("package p\n\nimport _ \"fmt\"\n")}}},
+		{Path: "q", Files: []verify.File{{Name: "q.tq.go", Body: []byte("package q\n\nvar x int = \"\"\n")}}},
+	}
+	err := verify.Check(token.NewFileSet(), panics{}, packages)
+	if err == nil || !strings.HasPrefix(err.Error(), "p: panic: out of packages") {
+		t.Errorf("the panic became %v", err)
+	}
+	if f := (*verify.Fault)(nil); !errors.As(err, &f) || f.Position.Filename != "q.tq.go" {
+		t.Errorf("no fault of q in %v", err)
+	}
+}
+
+// panics is an importer that does.
+type panics struct{}
+
+func (panics) Import(string) (*types.Package, error) { panic("out of packages") }
 
 // The package that output joins may be in any state: only the output's own
 // faults count, and what the package declares is known.

@@ -6,25 +6,22 @@ import (
 	"go/token"
 	"iter"
 	"maps"
-	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+
+	"github.com/tqgen/tqgen/generator/record"
 )
 
 // Clashes gives what hand-written files of package name in folder dir declare
 // although rendered files of the same package declare it too: the name, methods
-// as Type.Method, and where it is written by hand.
-func Clashes(dir, name string, rendered []File) iter.Seq2[string, token.Position] {
+// as Type.Method, and where it is written by hand. It looks at them through disk.
+func Clashes(disk *record.Disk, dir, name string, rendered []File) iter.Seq2[string, token.Position] {
 	return func(yield func(string, token.Position) bool) {
-		taken := map[string]token.Pos{}
-		for _, f := range rendered {
-			if file, err := parser.ParseFile(token.NewFileSet(), "", f.Body, parser.SkipObjectResolution); err == nil {
-				maps.Copy(taken, declarations(file))
-			}
-		}
-		for fset, file := range handWritten(dir, name) {
-			for declared, pos := range declarations(file) {
-				if _, clash := taken[declared]; clash && !yield(declared, fset.Position(pos)) {
+		taken := sync.OnceValue(func() map[string]token.Pos { return declared(rendered) })
+		for fset, file := range handWritten(disk, dir, name) {
+			for name, pos := range declarations(file) {
+				if _, clash := taken()[name]; clash && !yield(name, fset.Position(pos)) {
 					return
 				}
 			}
@@ -32,16 +29,28 @@ func Clashes(dir, name string, rendered []File) iter.Seq2[string, token.Position
 	}
 }
 
+// declared gives what rendered files declare.
+func declared(rendered []File) map[string]token.Pos {
+	all := map[string]token.Pos{}
+	for _, f := range rendered {
+		if file, err := parser.ParseFile(token.NewFileSet(), "", f.Body, parser.SkipObjectResolution); err == nil {
+			maps.Copy(all, declarations(file))
+		}
+	}
+
+	return all
+}
+
 // handWritten gives the Go files in dir that belong to package name and are not
 // ours. Files that do not parse are left to the compiler.
-func handWritten(dir, name string) iter.Seq2[*token.FileSet, *ast.File] {
+func handWritten(disk *record.Disk, dir, name string) iter.Seq2[*token.FileSet, *ast.File] {
 	return func(yield func(*token.FileSet, *ast.File) bool) {
-		entries, err := os.ReadDir(dir)
+		entries, err := disk.ReadDir(dir)
 		if err != nil {
 			return // it does not exist yet
 		}
 		for _, e := range entries {
-			content, err := os.ReadFile(filepath.Join(dir, e.Name()))
+			content, err := disk.ReadFile(filepath.Join(dir, e.Name()))
 			if err != nil || !strings.HasSuffix(e.Name(), ".go") {
 				continue
 			}

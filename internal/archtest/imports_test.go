@@ -30,6 +30,7 @@ const (
 	jennifer = "github.com/dave/jennifer"
 	xtools   = "golang.org/x/tools"
 	gocmp    = "github.com/google/go-cmp"
+	xtime    = "golang.org/x/time"
 )
 
 // runtimes is what generated code may import.
@@ -41,18 +42,19 @@ var house = []room{
 	{path: "cmd/tqgen", own: []string{"generator", "generator/diag"}},
 	{path: "generator", own: []string{
 		"generator/diag", "generator/directive", "generator/load", "generator/plan", "generator/model",
-		"generator/verify", "templates",
+		"generator/record", "generator/verify", "templates",
 	}},
 	{path: "generator/diag"},
 	{path: "generator/directive", own: []string{"generator/diag"}},
 	{path: "generator/load", own: []string{
-		"generator/diag", "generator/directive", "generator/verify",
+		"generator/diag", "generator/directive", "generator/record", "generator/verify",
 	}, other: []string{xtools}},
 	{path: "generator/plan", own: []string{
 		"generator/diag", "generator/directive", "generator/load", "generator/model",
 	}, other: []string{xtools}}, // for maps by type
 	{path: "generator/model"},
-	{path: "generator/verify", own: []string{"generator/diag"}},
+	{path: "generator/record"},
+	{path: "generator/verify", own: []string{"generator/diag", "generator/record"}},
 	{path: "templates", own: []string{"generator/model", "generator/verify"}, other: []string{jennifer}},
 
 	// The order of the runtime: jsonwire ← tq ← effect ← replication.
@@ -60,6 +62,8 @@ var house = []room{
 	{path: "runtime/tq", own: []string{"runtime/jsonwire"}},
 	{path: "runtime/effect", own: []string{"runtime/jsonwire", "runtime/tq"}},
 	{path: "runtime/replication", own: []string{"runtime/jsonwire", "runtime/tq", "runtime/effect"}},
+	{path: "runtime/backpressure", own: []string{"runtime/tq"}, other: []string{xtime}},
+	{path: "runtime/backpressurehttp", own: []string{"runtime/backpressure"}},
 	{path: "runtime/tqtest", own: runtimes, other: []string{gocmp}},
 
 	{path: "examples/...", own: append([]string{"examples/..."}, runtimes...)},
@@ -96,6 +100,7 @@ var unreachable = []struct {
 	{"runtime/tq", []string{"net/http"}},
 	{"runtime/effect", []string{"net/http"}},
 	{"runtime/replication", []string{"net/http"}},
+	{"runtime/backpressure", []string{"net/http"}},
 }
 
 // namesNothing are package names that say nothing.

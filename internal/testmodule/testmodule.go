@@ -84,12 +84,12 @@ func Env(more ...string) []string {
 	env := os.Environ()[:0:0]
 	for _, v := range os.Environ() {
 		switch name, _, _ := strings.Cut(v, "="); name {
-		case "GOFLAGS", "GOWORK", "GOFILE", "GOPACKAGE", "GOOS", "GOARCH", "PWD", "GO111MODULE":
+		case "TQGENCACHE", "GOFLAGS", "GOWORK", "GOFILE", "GOPACKAGE", "GOOS", "GOARCH", "PWD", "GO111MODULE":
 		default:
 			env = append(env, v)
 		}
 	}
-	env = append(env, "GOPROXY=off", "GOTOOLCHAIN=local", "GOFLAGS=")
+	env = append(env, "GOPROXY=off", "GOTOOLCHAIN=local", "GOFLAGS=", "TQGENCACHE=off")
 
 	return append(env, more...)
 }

@@ -60,7 +60,17 @@ func (k *clock) now() Instant {
 		}
 	}
 
-	n := Instant(time.Since(k.base))
+	n := uint64(time.Since(k.base)) // not negative, and cheaper to divide so
 
-	return n - n%tick
+	return Instant(n - n%tick)
+}
+
+// until is how long it takes until now says at, or more: the exact clock's to
+// the nanosecond, so that nobody sees what is due before the timer does.
+func (k *clock) until(at Instant) time.Duration {
+	if k.coarse != nil {
+		return (at - k.now()).duration()
+	}
+
+	return at.duration() - time.Since(k.base)
 }

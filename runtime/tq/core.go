@@ -6,18 +6,30 @@ import "time"
 // of its own. Every method that changes something takes the time of the change
 // and appends the events of the operation to the log. An earlier time than the
 // latest seen is read as the latest.
+//
+// The consumers' lock guards it, but for the intake. Methods that add live
+// tasks, show them all or take slots need both locks, and nothing left in the
+// intake. A slot is guarded by the lock of the side it is on; its epoch is
+// never written on the producers' side, so that a stale token is told from a
+// good one by it, wherever the slot is now.
 type core struct {
 	slots
 	opt   Options
 	store Store
 	base  time.Time // wall clock and monotonic reading of Instant 0
-	last  Instant   // latest time seen
+	// watches follow the depth; nil if there are none. The slice is changed
+	// under both locks, and told of tasks under that of the side they are on.
+	watches []*DepthWatch
+	cross   crossing
+	_       apart
+	in      intake
+	_       apart
 
-	count    Counters
-	accepted uint64 // tasks, the sequence of the last one's identity
-	epoch    Epoch  // of the last grant
-	live     int    // ready, delayed and leased
-	inUse    int    // slots that are not free
+	free list    // free slots that producers have not got yet, through next
+	last Instant // latest time seen
+
+	count Counters
+	epoch Epoch // of the last grant
 
 	first    heap // ready before all others, by sequence
 	ready    list // in the order of until, the time they became ready
@@ -40,6 +52,8 @@ func (c *core) init(o Options, base time.Time, s Store) {
 	c.epoch = firstOfTerm(1)
 	c.ready, c.leased, c.dead = emptyList, emptyList, emptyList
 	c.slots.init(o.slots())
+	c.free = emptyList
+	c.in.init()
 	c.log.init(o.LogEntries, o.LogBytes)
 }
 
@@ -62,56 +76,26 @@ func (c *core) instant(t time.Time) Instant {
 	return i + (tick-i%tick)%tick
 }
 
-// alloc takes a slot for a payload. It does not count against capacity yet.
-func (c *core) alloc() (Slot, bool) {
-	i := c.free
-	switch {
-	case i >= 0:
-		c.free = c.at(i).next
-	case c.used < c.max:
-		i = c.used
-		if c.dir[i>>chunkBits] == nil {
-			c.dir[i>>chunkBits] = new([chunkSize]slot)
-		}
-		c.store.Grow(i)
-		c.used++
-	default:
-		return noSlot, false
-	}
-	c.inUse++
-	c.at(i).phase = phasePut
-
-	return i, true
-}
-
-// discard gives back a slot that was not admitted, or whose task is gone and
-// no longer shown by the log.
+// discard frees a slot whose task is gone and no longer shown by the log.
 func (c *core) discard(i Slot) {
 	s := c.at(i)
-	*s = slot{next: c.free, prev: noSlot}
+	s.epoch, s.attempt, s.granted, s.phase = 0, 0, 0, phaseFree
+	if s.more {
+		s.err, s.owner, s.more = nil, "", false
+	}
 	c.store.Clear(i)
-	c.free = i
-	c.inUse--
+	s.next = c.free.head
+	if c.free.n == 0 {
+		c.free.tail = i
+	}
+	c.free.head = i
+	c.free.n++
 }
 
-func (c *core) full() bool { return c.live >= c.opt.Capacity }
-
-// admit makes the filled slot a task that is ready at due, or at once.
-func (c *core) admit(i Slot, now, due Instant) TaskID {
-	now = c.clock(now)
-	s := c.at(i)
-	c.accepted++
-	s.id = TaskID{c.opt.Incarnation, c.accepted}
-	s.enqueued = now
-	if c.index != nil {
-		c.index[s.id] = i
-	}
-	c.live++
-	c.count.Enqueued++
-	c.wait(i, now, due)
-	c.record(Enqueued, 0, i, s, now, false)
-
-	return s.id
+// leave counts a live task out that was leased.
+func (c *core) leave() {
+	c.cross.gone.Add(1)
+	c.depth(0, -1)
 }
 
 // wait puts a live task in line: delayed until due, or ready now.
@@ -162,6 +146,15 @@ func (c *core) ripe(now Instant) *heap {
 
 // next takes the task that is next out of its line.
 func (c *core) next(now Instant) Slot {
+	if i := c.ready.head; i >= 0 && len(c.first) == 0 && len(c.due) == 0 && len(c.delayed) == 0 {
+		c.unlink(&c.ready, i)
+		return i
+	}
+
+	return c.nextOfAll(now)
+}
+
+func (c *core) nextOfAll(now Instant) Slot {
 	if len(c.first) > 0 {
 		return c.first.pop()
 	}
@@ -201,43 +194,48 @@ func (c *core) grant(now Instant, owner string) (Slot, error) {
 	i := c.next(now)
 	s := c.at(i)
 	c.epoch++
-	s.epoch, s.granter, s.owner = c.epoch, c.opt.Incarnation, owner
+	s.epoch, s.granter = c.epoch, c.opt.Incarnation
+	if s.more || owner != "" {
+		s.owner, s.more = owner, true
+	}
 	s.attempt++
-	s.granted = s.attempt
+	s.granted = int32(s.attempt)
 	s.phase, s.until = phaseLeased, now+Instant(c.opt.Lease)
 	c.push(&c.leased, i)
+	c.depth(-1, 0)
 	c.count.Granted++
-	c.record(LeaseGranted, 0, i, s, now, false)
+	c.record(LeaseGranted, 0, i, now, false)
 
 	return i, nil
 }
 
 // holder is the slot of a token that still holds at now, else nil.
-func (c *core) holder(i Slot, t Token, now Instant) *slot {
+func (c *core) holder(i Slot, t *Token, now Instant) *slot {
 	s := c.find(i)
-	if s == nil || s.epoch != t.Epoch || s.phase != phaseLeased || now >= s.until || s.token() != t {
+	if s == nil || s.epoch != t.Epoch || t.Epoch == 0 || s.phase != phaseLeased || now >= s.until ||
+		s.id != t.Task || int(s.granted) != t.Attempt || s.granter != t.Incarnation {
 		return nil
 	}
 
 	return s
 }
 
-func (c *core) complete(i Slot, t Token, now Instant) error {
+func (c *core) complete(i Slot, t *Token, now Instant) error {
 	now = c.clock(now)
 	s := c.holder(i, t, now)
 	if s == nil {
 		return ErrLeaseLost
 	}
 	c.unlink(&c.leased, i)
-	c.live--
+	c.leave()
 	c.count.Completed++
-	c.record(Completed, 0, i, s, now, false)
+	c.record(Completed, 0, i, now, false)
 	c.gone(i)
 
 	return nil
 }
 
-func (c *core) heartbeat(i Slot, t Token, now Instant) (Instant, error) {
+func (c *core) heartbeat(i Slot, t *Token, now Instant) (Instant, error) {
 	now = c.clock(now)
 	s := c.holder(i, t, now)
 	if s == nil {
@@ -249,18 +247,18 @@ func (c *core) heartbeat(i Slot, t Token, now Instant) (Instant, error) {
 		c.push(&c.leased, i)
 	}
 	c.count.Heartbeats++
-	c.record(Heartbeat, 0, i, s, now, false)
+	c.record(Heartbeat, 0, i, now, false)
 
 	return s.until, nil
 }
 
-func (c *core) fail(i Slot, t Token, cause *TaskError, now Instant) error {
+func (c *core) fail(i Slot, t *Token, cause *TaskError, now Instant) error {
 	now = c.clock(now)
 	s := c.holder(i, t, now)
 	if s == nil {
 		return ErrLeaseLost
 	}
-	s.err = cause
+	s.fault(cause)
 	c.count.Failed++
 	c.unlink(&c.leased, i)
 	c.retry(Failed, 0, i, now)
@@ -268,13 +266,13 @@ func (c *core) fail(i Slot, t Token, cause *TaskError, now Instant) error {
 	return nil
 }
 
-func (c *core) deadLetter(i Slot, t Token, cause *TaskError, now Instant) error {
+func (c *core) deadLetter(i Slot, t *Token, cause *TaskError, now Instant) error {
 	now = c.clock(now)
 	s := c.holder(i, t, now)
 	if s == nil {
 		return ErrLeaseLost
 	}
-	s.err = cause
+	s.fault(cause)
 	c.count.Failed++
 	c.unlink(&c.leased, i)
 	c.die(Failed, 0, i, now)
@@ -283,7 +281,7 @@ func (c *core) deadLetter(i Slot, t Token, cause *TaskError, now Instant) error 
 }
 
 // release gives the task back as if it had not been granted, but for its epoch.
-func (c *core) release(i Slot, t Token, now Instant) error {
+func (c *core) release(i Slot, t *Token, now Instant) error {
 	now = c.clock(now)
 	s := c.holder(i, t, now)
 	if s == nil {
@@ -293,7 +291,8 @@ func (c *core) release(i Slot, t Token, now Instant) error {
 	s.attempt--
 	c.count.Released++
 	c.waitFirst(i, now)
-	c.record(Released, 0, i, s, now, false)
+	c.depth(1, 0)
+	c.record(Released, 0, i, now, false)
 
 	return nil
 }
@@ -307,7 +306,7 @@ func (c *core) expire(now Instant, limit int) (n int) {
 		if s.until > now {
 			break
 		}
-		s.err = expiredError(int(s.attempt))
+		s.fault(expiredError(int(s.attempt)))
 		c.count.Expired++
 		c.unlink(&c.leased, i)
 		c.retry(LeaseExpired, FromExpiration, i, now)
@@ -324,20 +323,20 @@ func (c *core) retry(kind Kind, flags Flags, i Slot, now Instant) {
 		c.die(kind, flags, i, now)
 		return
 	}
-	c.record(kind, flags, i, s, now, true)
+	c.record(kind, flags, i, now, true)
 	c.count.Requeued++
 	c.wait(i, now, now+c.opt.Backoff.delay(s.id, int(s.attempt)))
-	c.record(Requeued, flags, i, s, now, false)
+	c.depth(1, 0)
+	c.record(Requeued, flags, i, now, false)
 }
 
 func (c *core) die(kind Kind, flags Flags, i Slot, now Instant) {
-	s := c.at(i)
 	flags |= DeadLetter
-	c.record(kind, flags, i, s, now, true)
-	c.live--
+	c.record(kind, flags, i, now, true)
+	c.leave()
 	c.count.DeadLettered++
 	c.bury(i)
-	c.record(DeadLettered, flags, i, s, now, c.dead.n > c.opt.Dead)
+	c.record(DeadLettered, flags, i, now, c.dead.n > c.opt.Dead)
 	for c.dead.n > c.opt.Dead {
 		c.purgedTo = c.at(c.dead.head).died
 		c.purge(c.dead.head, now, c.dead.n > c.opt.Dead+1)
@@ -353,10 +352,9 @@ func (c *core) bury(i Slot) {
 }
 
 func (c *core) purge(i Slot, now Instant, more bool) {
-	s := c.at(i)
 	c.unlink(&c.dead, i)
 	c.count.Purged++
-	c.record(Purged, 0, i, s, now, more)
+	c.record(Purged, 0, i, now, more)
 	c.gone(i)
 }
 
@@ -367,16 +365,17 @@ func (c *core) redrive(id TaskID, now Instant) error {
 	switch {
 	case i < 0:
 		return ErrUnknownTask
-	case c.full():
+	case !c.room(1):
 		return ErrFull
 	}
 	s := c.at(i)
 	c.unlink(&c.dead, i)
-	c.live++
+	c.in.admitted++
 	c.count.Redriven++
 	s.attempt = 0
 	c.wait(i, now, now)
-	c.record(Redriven, 0, i, s, now, false)
+	c.depth(1, 1)
+	c.record(Redriven, 0, i, now, false)
 
 	return nil
 }
@@ -424,16 +423,18 @@ func (c *core) gone(i Slot) {
 	c.trimBytes()
 }
 
-// lookup is the slot of a live task.
-func (c *core) lookup(id TaskID) Slot {
-	if c.index == nil {
-		c.index = make(map[TaskID]Slot, c.live+c.dead.n)
-		for i := range c.used {
-			if p := c.at(i).phase; p >= phaseReady && p <= phaseDead {
-				c.index[c.at(i).id] = i
-			}
+// buildIndex is what lookup needs, once. It needs both locks.
+func (c *core) buildIndex() {
+	c.index = make(map[TaskID]Slot)
+	for i := range c.in.used {
+		if p := c.at(i).phase; p >= phaseReady && p <= phaseDead {
+			c.index[c.at(i).id] = i
 		}
 	}
+}
+
+// lookup is the slot of a live task.
+func (c *core) lookup(id TaskID) Slot {
 	if i, ok := c.index[id]; ok {
 		return i
 	}
@@ -441,9 +442,9 @@ func (c *core) lookup(id TaskID) Slot {
 	return noSlot
 }
 
-// wake is when the core next has something to do by itself.
-func (c *core) wake() (at Instant, ok bool) {
-	at = never
+// wake is when the core next has something to do by itself; never if it has not.
+func (c *core) wake() Instant {
+	at := never
 	if c.leased.n > 0 {
 		at = c.at(c.leased.head).until
 	}
@@ -451,7 +452,7 @@ func (c *core) wake() (at Instant, ok bool) {
 		at = min(at, Instant(c.delayed[0].key1))
 	}
 
-	return at, at != never
+	return at
 }
 
 const never = Instant(1<<63 - 1)

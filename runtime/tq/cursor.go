@@ -21,8 +21,8 @@ type Cursor struct {
 // that is no longer held, or never was: records are kept only while a reader
 // is attached.
 func (e *Engine) Watch(after Sequence) (*Cursor, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	e.lockAll()
+	defer e.Unlock()
 	l := &e.core.log
 	if after > l.seq || after != l.seq && (!l.on() || after+1 < l.first) {
 		return nil, ErrGap
@@ -58,6 +58,7 @@ func (c *Cursor) Next(ctx context.Context, limit int) ([]Record, error) {
 	e := c.e
 	e.mu.Lock()
 	for {
+		e.catchUp()
 		l := &e.core.log
 		switch {
 		case c.closed:
@@ -71,6 +72,9 @@ func (c *Cursor) Next(ctx context.Context, limit int) ([]Record, error) {
 		case e.gate.closed:
 			e.mu.Unlock()
 			return nil, ErrClosed
+		}
+		if e.takeOver(true) {
+			continue // it came just now
 		}
 		if err := c.park(ctx); err != nil {
 			return nil, err
@@ -123,8 +127,8 @@ func (c *Cursor) Unlock(n int) {
 
 // Lag is how many events the reader has not taken yet.
 func (c *Cursor) Lag() Sequence {
-	c.e.mu.Lock()
-	defer c.e.mu.Unlock()
+	c.e.lockAll()
+	defer c.e.Unlock()
 
 	return c.e.core.log.seq + 1 - c.next
 }
@@ -133,8 +137,8 @@ func (c *Cursor) Lag() Sequence {
 // the last reader the records go. Closing twice is no error.
 func (c *Cursor) Close() error {
 	e := c.e
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	e.lockAll()
+	defer e.Unlock()
 	if c.closed {
 		return nil
 	}

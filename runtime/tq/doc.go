@@ -28,7 +28,7 @@
 // can still be settled until their deadline, and Drain still hands out what is
 // left.
 //
-// No method calls code of the user's with the lock held, none starts a
+// No method calls code of the user's with a lock held, none starts a
 // goroutine of its own but [Run], and nothing polls: one timer a queue is
 // armed for the earliest deadline.
 package tq

@@ -7,7 +7,7 @@ import (
 )
 
 // signal wakes everybody who waits for the next time something happens. The
-// engine's lock guards it.
+// consumers' lock guards it.
 type signal struct{ ch chan struct{} }
 
 // next is closed when it happens next.
@@ -33,18 +33,15 @@ func (s *signal) notify() {
 // been, and the lock is not held. Draining a drained queue gives no tasks; a
 // drain that finds another one under way waits for it first.
 func (e *Engine) Drain(ctx context.Context, grace time.Duration) (SnapshotHeader, []TaskRef, error) {
-	e.mu.Lock()
+	e.lockAll()
 	err := e.claimDrain(ctx)
 	if err == nil {
 		err = e.awaitLeases(ctx, grace)
 		e.gate.draining = false
 		e.drainEnds.notify()
-		if err != nil {
-			e.settle(e.core.last)
-		}
 	}
 	if err != nil {
-		e.mu.Unlock()
+		e.Unlock()
 		return SnapshotHeader{}, nil, err
 	}
 	for e.core.expire(e.clock.now(), batch) == batch {
@@ -61,8 +58,7 @@ func (e *Engine) Drain(ctx context.Context, grace time.Duration) (SnapshotHeader
 // Drained ends the bracket that Drain began: the payloads are let go.
 func (e *Engine) Drained() {
 	e.core.drained()
-	e.settle(e.core.last)
-	e.mu.Unlock()
+	e.Unlock()
 }
 
 // claimDrain makes this the one drain under way.
@@ -109,12 +105,12 @@ func (e *Engine) awaitLeases(ctx context.Context, grace time.Duration) error {
 // errOver says that the time a wait may take is over.
 var errOver = errors.New("tq: waited long enough")
 
-// waitFor waits, without the lock, until s happens or over fires, which is
+// waitFor waits, without the locks, until s happens or over fires, which is
 // errOver, or ctx is done.
 func (e *Engine) waitFor(ctx context.Context, s *signal, over <-chan time.Time) error {
 	ch := s.next()
-	e.mu.Unlock()
-	defer e.mu.Lock()
+	e.Unlock()
+	defer e.lockAll()
 	select {
 	case <-ch:
 		return nil
@@ -129,13 +125,12 @@ func (e *Engine) waitFor(ctx context.Context, s *signal, over <-chan time.Time) 
 // they never were kept out; ErrClosed after Close, ErrDrained while a drain is
 // under way.
 func (e *Engine) Reopen() error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	e.lockAll()
+	defer e.Unlock()
 	if err := e.mayRestore(); err != nil {
 		return err
 	}
 	e.gate.drained = false
-	e.settle(e.core.last)
 
 	return nil
 }
@@ -165,16 +160,15 @@ func (e *Engine) mayRestore() error {
 // wrong with the snapshot.
 func (e *Engine) Restore(h SnapshotHeader, n int, state func(i int) *TaskState) (slots []Slot, err error) {
 	now := e.clock.now()
-	e.mu.Lock()
+	e.lockAll()
 	if err = e.mayRestore(); err == nil {
 		slots, err = e.core.restore(h, n, state, now)
 	}
 	if err != nil {
-		e.mu.Unlock()
+		e.Unlock()
 		return nil, err
 	}
 	e.gate.drained = false
-	e.dirty = true
 
 	return slots, nil
 }
@@ -182,7 +176,7 @@ func (e *Engine) Restore(h SnapshotHeader, n int, state func(i int) *TaskState) 
 // DeadLetters lists up to limit dead letters whose number is above after, in
 // the order they died, with the lock held; Unlock follows.
 func (e *Engine) DeadLetters(after uint64, limit int) []TaskRef {
-	e.mu.Lock()
+	e.lockAll()
 	var refs []TaskRef
 	c := &e.core
 	for i := c.deadAfter(after); i >= 0 && len(refs) < limit; i = c.at(i).next {
@@ -197,11 +191,11 @@ func (e *Engine) DeadLetters(after uint64, limit int) []TaskRef {
 // the ref then says up to where. On an error the lock is not held. After Close
 // it gives what is there, then ErrClosed.
 func (e *Engine) NextDead(ctx context.Context, after uint64) (TaskRef, error) {
-	e.mu.Lock()
+	e.lockAll()
 	c := &e.core
 	for {
 		if c.purgedTo > after {
-			defer e.mu.Unlock()
+			defer e.Unlock()
 			return TaskRef{Number: c.purgedTo}, ErrGap
 		}
 		if i := c.deadAfter(after); i >= 0 {
@@ -214,7 +208,7 @@ func (e *Engine) NextDead(ctx context.Context, after uint64) (TaskRef, error) {
 			err = e.waitFor(ctx, &e.deaths, nil)
 		}
 		if err != nil {
-			e.mu.Unlock()
+			e.Unlock()
 			return TaskRef{}, err
 		}
 	}
@@ -248,12 +242,8 @@ func (e *Engine) Purge(id TaskID) error {
 
 func (e *Engine) operate(op func(now Instant) error) error {
 	now := e.clock.now()
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	err := op(now)
-	if err == nil {
-		e.settle(e.core.last)
-	}
+	e.lockAll()
+	defer e.Unlock()
 
-	return err
+	return op(now)
 }

@@ -228,6 +228,9 @@ func TestHotPathsAllocateNothing(t *testing.T) {
 		}
 	}
 	_ = s
+	w := NewDepthWatch(1, 0, false, func() {}) // each cycle crosses twice
+	w.Measure()
+	e.Probe().Attach(w)
 	for name, f := range map[string]func(){
 		"complete": cycle(func(g Grant) { _ = g.Held.Complete(ctx, g.Token) }),
 		"heartbeat": cycle(func(g Grant) {
@@ -277,13 +280,15 @@ func TestOptionsSayWhichFieldIsOutOfRange(t *testing.T) {
 		"LogEntries": func(o *Options) { o.LogEntries = -1 },
 		"LogBytes":   func(o *Options) { o.LogBytes = -1 },
 		"Lease":      func(o *Options) { o.Lease = 25 * time.Hour },
+		"Heartbeat":  func(o *Options) { o.Heartbeat = o.Lease / 2 },
+		"Backoff":    func(o *Options) { o.Backoff = ExpBackoff(time.Second, time.Millisecond, 0) },
+		"High":       func(o *Options) { o.High = o.Capacity + 1 },
+		"Low":        func(o *Options) { o.High, o.Low = 2, 2 },
+		"Cooldown":   func(o *Options) { o.Cooldown = -2 },
 
 		"Decode.Bytes":    func(o *Options) { o.Decode.Bytes = -1 },
 		"Decode.Depth":    func(o *Options) { o.Decode.Depth = jsonwire.MaxDepth + 1 },
 		"Decode.Elements": func(o *Options) { o.Decode.Elements = -1 },
-
-		"Heartbeat": func(o *Options) { o.Heartbeat = o.Lease / 2 },
-		"Backoff":   func(o *Options) { o.Backoff = ExpBackoff(time.Second, time.Millisecond, 0) },
 	} {
 		o := unitOptions()
 		change(&o)

@@ -38,8 +38,30 @@ func (s *shelf) held() int {
 // queue is what a generated queue would be with []byte for its payload.
 type queue struct {
 	tq.Engine
+	in    producers
 	shelf shelf
 	opts  tq.Options
+}
+
+// producers is the way in: the engine's own, or that of its reference.
+type producers interface {
+	Put() (tq.Slot, tq.Instant, error)
+	Enqueue(ctx context.Context, i tq.Slot, now tq.Instant) (tq.TaskID, error)
+	TryEnqueue(i tq.Slot, now tq.Instant) (tq.TaskID, error)
+	EnqueueAt(ctx context.Context, i tq.Slot, now tq.Instant, when time.Time) (tq.TaskID, error)
+	PutBatch(ctx context.Context, want int) (room int, now tq.Instant, err error)
+}
+
+// locks is how many locks a queue has: one is the reference's.
+type locks int
+
+func (l locks) open(tb testing.TB, o tq.Options) *queue {
+	q := openQueue(tb, o)
+	if l == 1 {
+		q.in = tq.OneLock{Engine: &q.Engine}
+	}
+
+	return q
 }
 
 // lease is what a generated lease would be.
@@ -69,6 +91,7 @@ func policy() tq.Options {
 func openQueue(tb testing.TB, o tq.Options) *queue {
 	tb.Helper()
 	q := &queue{opts: o}
+	q.in = &q.Engine
 	if err := q.Open(o, &q.shelf); err != nil {
 		tb.Fatal(err)
 	}
@@ -77,38 +100,38 @@ func openQueue(tb testing.TB, o tq.Options) *queue {
 }
 
 func (q *queue) enqueue(ctx context.Context, body []byte) (tq.TaskID, error) {
-	i, at, err := q.Put()
+	i, at, err := q.in.Put()
 	if err != nil {
 		return tq.TaskID{}, err
 	}
 	q.shelf.bodies[i] = body
 
-	return q.Enqueue(ctx, i, at)
+	return q.in.Enqueue(ctx, i, at)
 }
 
 func (q *queue) tryEnqueue(body []byte) (tq.TaskID, error) {
-	i, at, err := q.Put()
+	i, at, err := q.in.Put()
 	if err != nil {
 		return tq.TaskID{}, err
 	}
 	q.shelf.bodies[i] = body
 
-	return q.TryEnqueue(i, at)
+	return q.in.TryEnqueue(i, at)
 }
 
 func (q *queue) enqueueAt(ctx context.Context, body []byte, when time.Time) (tq.TaskID, error) {
-	i, at, err := q.Put()
+	i, at, err := q.in.Put()
 	if err != nil {
 		return tq.TaskID{}, err
 	}
 	q.shelf.bodies[i] = body
 
-	return q.EnqueueAt(ctx, i, at, when)
+	return q.in.EnqueueAt(ctx, i, at, when)
 }
 
 func (q *queue) enqueueBatch(ctx context.Context, bodies [][]byte) (ids []tq.TaskID, err error) {
 	for len(bodies) > 0 {
-		room, at, err := q.PutBatch(ctx, len(bodies))
+		room, at, err := q.in.PutBatch(ctx, len(bodies))
 		if err != nil {
 			return ids, err
 		}

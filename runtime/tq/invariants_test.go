@@ -187,6 +187,105 @@ func TestInvariant02EventsOfATaskInOrder(t *testing.T) {
 	want(t, "tasks", len(next), 1500)
 }
 
+// A producer has returned; what anybody does then comes after it in the log, and
+// whoever looks sees it.
+func TestInvariant02LogIsInRealTime(t *testing.T) {
+	ctx := background
+	type setting struct {
+		*queue
+		reader *tq.Cursor
+		lease  lease
+		dead   tq.TaskID
+		old    snapshot // of another queue
+	}
+	settleTake := func(v tq.Verb) func(s *setting) error {
+		return func(s *setting) error {
+			g, settled, err := s.SettleTake(ctx, s.lease.Held, s.lease.Token, tq.Outcome{Verb: v}, "")
+			_, err = s.keep(g, err)
+
+			return errors.Join(settled, err)
+		}
+	}
+	for name, op := range map[string]func(s *setting) error{
+		"take":            func(s *setting) error { _, err := s.queue.lease(ctx); return err },
+		"try to take":     func(s *setting) error { _, err := s.tryLease(); return err },
+		"complete":        func(s *setting) error { return s.lease.complete() },
+		"fail":            func(s *setting) error { return s.lease.fail() },
+		"release":         func(s *setting) error { return s.lease.release() },
+		"dead-letter":     func(s *setting) error { return s.lease.bury() },
+		"heartbeat":       func(s *setting) error { _, err := s.lease.beat(); return err },
+		"complete, take":  settleTake(tq.Complete),
+		"fail, take":      settleTake(tq.Fail),
+		"release, take":   settleTake(tq.Release),
+		"dead, take":      settleTake(tq.MoveToDead),
+		"take for nobody": settleTake(tq.Nothing),
+		"expire":          func(s *setting) error { time.Sleep(s.opts.Lease); synctest.Wait(); return nil },
+		"redrive":         func(s *setting) error { return s.Redrive(s.dead) },
+		"purge":           func(s *setting) error { return s.Purge(s.dead) },
+		"drain":           func(s *setting) error { _, err := s.drain(ctx, 0); return err },
+		"restore":         func(s *setting) error { return s.restore(s.old) },
+		"batch":           func(s *setting) error { _, err := s.enqueueBatch(ctx, make([][]byte, 2)); return err },
+		"enqueue":         func(s *setting) error { _, err := s.enqueue(ctx, nil); return err },
+
+		"stats":    func(s *setting) error { return sees(s.Stats().Sequence) },
+		"snapshot": func(s *setting) error { return sees(s.look().Sequence) },
+		"lag":      func(s *setting) error { return sees(lookBack + s.reader.Lag()) },
+		"watch":    func(s *setting) error { c, err := s.Watch(lookBack + 1); return errors.Join(err, c.Close()) },
+		"read": func(s *setting) error {
+			_, err := s.lease.beat() // so that there is something to read already
+			s.mustEnqueue(t, 1)
+			records, err2 := s.reader.Next(ctx, 9)
+			s.reader.Unlock(0)
+
+			return errors.Join(err, err2, sees(lookBack+tq.Sequence(len(records))-2))
+		},
+		"dead list": func(s *setting) error { s.deadLetters(); return sees(s.Stats().Sequence) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				o := policy()
+				o.Incarnation = 8
+				other := openQueue(t, o)
+				other.mustEnqueue(t, 1)
+				q := openQueue(t, policy())
+				s := setting{queue: q}
+				var err error
+				s.old, err = other.drain(ctx, 0)
+				must(t, err)
+				q.mustEnqueue(t, 3)
+				l := q.mustLease(t)
+				must(t, l.bury())
+				s.dead = l.Token.Task
+				s.lease = q.mustLease(t)
+				s.reader, err = q.Watch(q.Stats().Sequence)
+				must(t, err)
+				want(t, "sequence", q.Stats().Sequence, lookBack)
+
+				late, err := q.tryEnqueue(nil)
+				must(t, err)
+				must(t, op(&s))
+				events, err := q.read(s.reader)
+				must(t, err)
+				if len(events) > 0 && events[0].Task != late {
+					t.Errorf("%v of %v, then %v was enqueued, by a call that had returned", events[0].Kind,
+						events[0].Task, late)
+				}
+			})
+		})
+	}
+}
+
+// lookBack is the sequence before the events that TestInvariant02LogIsInRealTime is about.
+const lookBack = tq.Sequence(7)
+
+func sees(upTo tq.Sequence) error {
+	if upTo != lookBack+1 {
+		return fmt.Errorf("saw what comes up to %d, want %d", upTo, lookBack+1)
+	}
+
+	return nil
+}
+
 // One place, one worker that always fails, a producer that waits.
 func TestInvariant03FailNeverWaits(t *testing.T) {
 	backoffs := map[string]tq.Backoff{"at once": tq.NoBackoff, "delayed": tq.ConstBackoff(time.Minute)}

@@ -4,7 +4,7 @@ package tq
 // or not anybody reads; records are kept only while somebody does.
 type log struct {
 	ring    []record // empty while nobody reads; its length is a power of two
-	first   Sequence // oldest record kept; seq+1 if there is none
+	first   Sequence // oldest record kept; seq+1 if there is none; of no meaning while the log is off
 	seq     Sequence // last one appended
 	limit   int      // records kept
 	held    int      // slots of tasks that are gone and still shown
@@ -30,7 +30,7 @@ type record struct {
 	more    bool
 }
 
-func (l *log) init(entries int, bytes int64) { l.limit, l.maxByte, l.first = entries, bytes, 1 }
+func (l *log) init(entries int, bytes int64) { l.limit, l.maxByte = entries, bytes }
 
 func (l *log) on() bool { return len(l.ring) > 0 }
 
@@ -53,11 +53,12 @@ func (l *log) resize(n int) {
 	}
 }
 
-// startLog keeps records from now on.
+// startLog keeps records from now on. It needs both locks, as does stopLog.
 func (c *core) startLog() {
 	if !c.log.on() {
-		c.log.resize(min(c.log.limit, 64))
 		c.log.first = c.log.seq + 1
+		c.log.resize(min(c.log.limit, 64))
+		c.in.logging = true
 	}
 }
 
@@ -67,6 +68,7 @@ func (c *core) stopLog() {
 		c.evict()
 	}
 	c.log.ring = nil
+	c.in.logging = false
 }
 
 // evict drops the oldest record, and the slot it was the last to show.
@@ -104,18 +106,23 @@ func (c *core) makeRoom() {
 	}
 }
 
-// record appends one event about the task in slot i.
-func (c *core) record(k Kind, f Flags, i Slot, s *slot, now Instant, more bool) {
-	if !c.log.on() {
+// record appends one event about the task in slot i, or counts it if nobody
+// reads.
+func (c *core) record(k Kind, f Flags, i Slot, now Instant, more bool) {
+	if c.log.on() {
+		c.append(k, f, i, now, more)
+	} else {
 		c.log.seq++
-		c.log.first = c.log.seq + 1
-		return
 	}
+}
+
+func (c *core) append(k Kind, f Flags, i Slot, now Instant, more bool) {
 	c.makeRoom()
+	s := c.at(i)
 	c.log.seq++
 	s.lastSeq = c.log.seq
 	r := c.log.at(c.log.seq)
-	*r = record{at: now, until: never, slot: i, attempt: s.attempt, kind: k, flags: f, more: more}
+	*r = record{at: now, until: never, slot: i, attempt: int32(s.attempt), kind: k, flags: f, more: more}
 	switch k {
 	case LeaseGranted, Heartbeat:
 		r.until = s.until

@@ -16,6 +16,15 @@ const (
 	MaxAttempts = 1000
 	MinLease    = time.Millisecond
 	MaxLease    = 24 * time.Hour
+	MaxCooldown = 24 * time.Hour
+)
+
+// Where zero itself is wanted, which in Options means the directive's value.
+const (
+	// UntilEmpty as Low: backpressure ends when no task waits.
+	UntilEmpty = -1
+	// NoCooldown as Cooldown: each end of backpressure is told at once.
+	NoCooldown time.Duration = -1
 )
 
 // Options is the policy of a queue. In generated packages a zero field means
@@ -29,6 +38,15 @@ type Options struct {
 	Attempts  int           // grants before a task is dead, 1 to MaxAttempts
 	Backoff   Backoff       // delay before the next attempt
 	Dead      int           // dead letters kept, 1 to MaxCapacity; the oldest are purged
+
+	// High is how many pending tasks make backpressure begin, 1 to Capacity; Low
+	// is how few end it, below High. They are what a monitor of this queue has
+	// that is given no others. High follows Capacity unless set (three
+	// quarters), Low follows High (half).
+	High, Low int
+	// Cooldown is how long a monitor's listeners are left alone after each
+	// signal, up to MaxCooldown.
+	Cooldown time.Duration
 
 	// Incarnation names this life of the queue in identities and tokens. It
 	// must never repeat for one name. 0 draws a random one.
@@ -55,12 +73,21 @@ func (o Options) Or(def Options) Options {
 	if o.Heartbeat == 0 && o.Lease != 0 {
 		o.Heartbeat = o.Lease / 3
 	}
+	if o.High == 0 && o.Capacity > 0 {
+		o.High = max(1, o.Capacity*3/4)
+	}
+	if o.Low == 0 && o.High != 0 {
+		o.Low = halfOf(o.High)
+	}
 	o.Name = or(o.Name, def.Name)
 	o.Capacity = orInt(o.Capacity, def.Capacity)
 	o.Lease = time.Duration(orInt64(int64(o.Lease), int64(def.Lease)))
 	o.Heartbeat = time.Duration(orInt64(int64(o.Heartbeat), int64(def.Heartbeat)))
 	o.Attempts = orInt(o.Attempts, def.Attempts)
 	o.Dead = orInt(o.Dead, def.Dead)
+	o.High = orInt(o.High, def.High)
+	o.Low = orInt(o.Low, def.Low)
+	o.Cooldown = time.Duration(orInt64(int64(o.Cooldown), int64(def.Cooldown)))
 	o.MaxWaiting = orInt(o.MaxWaiting, def.MaxWaiting)
 	o.LogEntries = orInt(o.LogEntries, def.LogEntries)
 	o.LogBytes = orInt64(o.LogBytes, def.LogBytes)
@@ -76,6 +103,15 @@ func (o Options) Or(def Options) Options {
 	o.CoarseClock = o.CoarseClock || def.CoarseClock
 
 	return o
+}
+
+// halfOf is the low watermark that follows from a high one.
+func halfOf(high int) int {
+	if high/2 == 0 {
+		return UntilEmpty
+	}
+
+	return high / 2
 }
 
 func or(s, def string) string {
@@ -97,7 +133,7 @@ func orInt64(n, def int64) int64 {
 }
 
 // defaults are what no directive says.
-var defaults = Options{MaxWaiting: 1024, LogEntries: 4096, LogBytes: 16 << 20}
+var defaults = Options{MaxWaiting: 1024, LogEntries: 4096, LogBytes: 16 << 20, Cooldown: 5 * time.Second}
 
 // check says which field is out of range. All fields are set by now.
 func (o *Options) check() error {
@@ -129,11 +165,28 @@ func (o *Options) check() error {
 	if o.Heartbeat <= 0 || o.Heartbeat >= o.Lease/2 {
 		return fmt.Errorf("tq: queue %q: Heartbeat %v must be less than half of Lease %v", o.Name, o.Heartbeat, o.Lease)
 	}
+	if err := o.checkWatermarks(); err != nil {
+		return err
+	}
 	if err := o.Backoff.check(); err != nil {
 		return fmt.Errorf("tq: queue %q: Backoff: %w", o.Name, err)
 	}
 
 	return nil
+}
+
+func (o *Options) checkWatermarks() error {
+	switch {
+	case o.High < 1 || o.High > o.Capacity:
+		return fmt.Errorf("tq: queue %q: High %d is not in 1…Capacity, %d", o.Name, o.High, o.Capacity)
+	case o.Low != UntilEmpty && (o.Low < 1 || o.Low >= o.High):
+		return fmt.Errorf("tq: queue %q: Low %d must be at least 1 and less than High, %d, or tq.UntilEmpty",
+			o.Name, o.Low, o.High)
+	case o.Cooldown != NoCooldown && (o.Cooldown < 0 || o.Cooldown > MaxCooldown):
+		return fmt.Errorf("tq: queue %q: Cooldown %v is not in 0…%v, nor tq.NoCooldown", o.Name, o.Cooldown, MaxCooldown)
+	default:
+		return nil
+	}
 }
 
 func validName(name string) bool {

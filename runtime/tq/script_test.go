@@ -36,12 +36,13 @@ type player struct {
 	drained   []mSnapshot // what the snapshots must be
 	read      int         // events compared
 	said      string      // what the step was
+	watches   []*watched
 }
 
 const stepBytes = 3
 
 // play returns what first went wrong, and how much of the script it took.
-func play(t *testing.T, script []byte) (steps int, err error) {
+func play(t *testing.T, with locks, script []byte) (steps int, err error) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		defer func() {
@@ -49,7 +50,7 @@ func play(t *testing.T, script []byte) (steps int, err error) {
 				err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
 			}
 		}()
-		p := newPlayer(t, next(&script, 5))
+		p := newPlayer(t, with, next(&script, 5))
 		defer func() { _ = p.q.Close() }()
 		for len(script) > 0 && err == nil {
 			step := next(&script, stepBytes)
@@ -77,7 +78,7 @@ func next(script *[]byte, n int) []byte {
 	return head
 }
 
-func newPlayer(t *testing.T, b []byte) *player {
+func newPlayer(t *testing.T, with locks, b []byte) *player {
 	o := policy()
 	o.Capacity = 1 + int(b[0]%6)
 	o.Attempts = 1 + int(b[1]%4)
@@ -98,7 +99,7 @@ func newPlayer(t *testing.T, b []byte) *player {
 		}
 	}
 	p := &player{
-		q: openQueue(t, o), opened: time.Now(), bodies: map[tq.TaskID]string{},
+		q: with.open(t, o), opened: time.Now(), bodies: map[tq.TaskID]string{},
 		m: &model{
 			capacity: o.Capacity, attempts: o.Attempts, dead: o.Dead, lease: o.Lease, backoff: backoff,
 			origin: o.Incarnation, restored: map[string]bool{},
@@ -107,6 +108,7 @@ func newPlayer(t *testing.T, b []byte) *player {
 	if p.reader, _ = p.q.Watch(0); p.reader == nil {
 		t.Fatal("no reader")
 	}
+	p.watches = watchAll(p.q)
 
 	return p
 }
@@ -219,7 +221,7 @@ func (p *player) enqueueAt(a, b int) error {
 }
 
 func (p *player) enqueueBatch(a, _ int) error {
-	room, at, err := p.q.PutBatch(done, 1+a%4)
+	room, at, err := p.q.in.PutBatch(done, 1+a%4)
 	if err != nil {
 		_, want := p.m.enqueue(p.now(), 0)
 
@@ -610,6 +612,9 @@ func (p *player) compare() error {
 	if err := balance(got); err != nil {
 		return err
 	}
+	if err := compareWatches(p.watches, got); err != nil {
+		return err
+	}
 
 	return p.compareEvents()
 }
@@ -712,8 +717,8 @@ func (p *player) finish() error {
 }
 
 // shorten leaves out of a failing script what it fails without.
-func shorten(t *testing.T, script []byte) []byte {
-	fails := func(s []byte) bool { _, err := play(t, s); return err != nil }
+func shorten(t *testing.T, with locks, script []byte) []byte {
+	fails := func(s []byte) bool { _, err := play(t, with, s); return err != nil }
 	for size := len(script) / 2 / stepBytes; size > 0; size /= 2 {
 		for at := 5; at+size*stepBytes <= len(script); {
 			shorter := slices.Delete(slices.Clone(script), at, at+size*stepBytes)
@@ -729,11 +734,11 @@ func shorten(t *testing.T, script []byte) []byte {
 }
 
 // explain lists the steps of a script.
-func explain(t *testing.T, script []byte) string {
+func explain(t *testing.T, with locks, script []byte) string {
 	var b strings.Builder
 	synctest.Test(t, func(t *testing.T) {
 		defer func() { _ = recover() }()
-		p := newPlayer(t, next(&script, 5))
+		p := newPlayer(t, with, next(&script, 5))
 		defer func() { _ = p.q.Close() }()
 		fmt.Fprintf(&b, "%+v\n", p.q.opts)
 		for len(script) > 0 {
@@ -746,16 +751,20 @@ func explain(t *testing.T, script []byte) string {
 	return b.String()
 }
 
-func report(t *testing.T, script []byte) {
+func report(t *testing.T, with locks, script []byte) {
 	t.Helper()
-	steps, err := play(t, script)
+	steps, err := play(t, with, script)
 	if err == nil {
 		return
 	}
 	t.Logf("step %d: %v", steps, err)
-	short := shorten(t, script[:min(len(script), 5+steps*stepBytes)])
-	steps, err = play(t, short)
-	t.Fatalf("shortened to %d steps, %q:\n%s%v", steps, short, explain(t, short), err)
+	short := shorten(t, with, script[:min(len(script), 5+steps*stepBytes)])
+	steps, err = play(t, with, short)
+	if with == 2 {
+		_, alone := play(t, 1, short)
+		t.Logf("the same with one lock: %v", alone)
+	}
+	t.Fatalf("shortened to %d steps, %q:\n%s%v", steps, short, explain(t, with, short), err)
 }
 
 func randomScript(seed uint64, steps int) []byte {
@@ -768,16 +777,19 @@ func randomScript(seed uint64, steps int) []byte {
 	return script
 }
 
-// TestModel plays random scripts. -tq.seeds sets their number.
+// TestModel plays random scripts. -tq.seeds sets their number; one of four the
+// reference plays, too.
 func TestModel(t *testing.T) {
 	for part := range uint64(2) {
 		t.Run(fmt.Sprint("part=", part), func(t *testing.T) {
 			t.Parallel()
 			for seed := part; seed < *seeds; seed += 2 {
 				script := randomScript(seed, 2000)
-				if _, err := play(t, script); err != nil {
-					t.Errorf("seed %d", seed)
-					report(t, script)
+				for with := 2; with > 0 && (with == 2 || seed/2%4 == 0); with-- {
+					if _, err := play(t, locks(with), script); err != nil {
+						t.Errorf("seed %d, %d locks", seed, with)
+						report(t, locks(with), script)
+					}
 				}
 			}
 		})
@@ -793,6 +805,7 @@ func FuzzModel(f *testing.F) {
 		if len(script) > 5+2000*stepBytes {
 			return
 		}
-		report(t, script)
+		report(t, 1, script)
+		report(t, 2, script)
 	})
 }

@@ -1,24 +1,32 @@
 package tq
 
 // A slot is where a task lives in the core, from the moment its payload is put
-// until nothing refers to it any more.
+// until nothing refers to it any more. It is two cache lines, of which a task
+// that is merely done needs the first: a slot goes from one processor to
+// another and back, and that is what costs most.
 type slot struct {
 	until    Instant // leased: deadline; delayed: due; ready: since when
 	enqueued Instant
 	id       TaskID
 	epoch    Epoch       // of the last grant; 0 if there was none
 	granter  Incarnation // of the last grant
-	lastSeq  Sequence    // of the last record about it
-	err      *TaskError  // why the last attempt failed
-	owner    string      // of the last grant
-	died     uint64      // number of the dead letter
-	size     int         // payload bytes, once held
-	attempt  int32       // grants that count
-	granted  int32       // attempt of the last grant; above attempt once released
 	next     Slot
 	prev     Slot
+	granted  int32 // attempt of the last grant; above attempt once released
+	attempt  int16 // grants that count
 	phase    phase
+	more     bool // err or owner may be set
+
+	err     *TaskError // why the last attempt failed
+	owner   string     // of the last grant
+	lastSeq Sequence   // of the last record about it
+	died    uint64     // number of the dead letter
+	size    int        // payload bytes, once held
+	_       [16]byte   // to whole lines
 }
+
+// fault notes why an attempt failed.
+func (s *slot) fault(err *TaskError) { s.err, s.more = err, true }
 
 // phase is the state of a slot. Those of tasks come first, in the order of State.
 type phase uint8
@@ -30,8 +38,7 @@ const (
 	phaseDelayed = phase(Delayed)
 	phaseLeased  = phase(Leased)
 	phaseDead    = phase(Dead)
-	phasePut     = phaseDead + 1 // filled, not admitted yet
-	phaseHeld    = phaseDead + 2 // gone, but the log still shows it
+	phaseHeld    = phaseDead + 1 // gone, but the log still shows it
 )
 
 func (s *slot) token() Token {
@@ -50,22 +57,20 @@ const (
 // slots is the storage: chunks under a directory of fixed size, so that a slot
 // never moves.
 type slots struct {
-	dir  []*[chunkSize]slot
-	used Slot // slots below were handed out at least once
-	free Slot // head of the list of free ones, through next
-	max  Slot
+	dir []*[chunkSize]slot // changed under both locks
+	max Slot
 }
 
 func (t *slots) init(limit int) {
 	t.dir = make([]*[chunkSize]slot, (limit+chunkSize-1)>>chunkBits)
-	t.free, t.max = noSlot, Slot(limit)
+	t.max = Slot(limit)
 }
 
 func (t *slots) at(i Slot) *slot { return &t.dir[uint32(i)>>chunkBits][uint32(i)&(chunkSize-1)] }
 
 // find is at for a slot that came from outside.
 func (t *slots) find(i Slot) *slot {
-	if i < 0 || i >= t.used {
+	if i < 0 || i >= t.max || t.dir[i>>chunkBits] == nil {
 		return nil
 	}
 

@@ -10,7 +10,7 @@ import (
 // add it: those that come first, the ready and delayed ones as they will be
 // granted, the leased ones by deadline, the dead ones as they died.
 func (c *core) tasks(now Instant) []TaskRef {
-	refs := make([]TaskRef, 0, c.live+c.dead.n)
+	refs := make([]TaskRef, 0, len(c.first)+c.ready.n+len(c.due)+len(c.delayed)+c.leased.n+c.dead.n)
 	for _, e := range sorted(c.first) {
 		refs = append(refs, c.ref(e.slot, now))
 	}
@@ -90,6 +90,7 @@ func (c *core) header() SnapshotHeader {
 // stay where they are until drained is called.
 func (c *core) drain(now Instant) (SnapshotHeader, []TaskRef) {
 	now = c.clock(now)
+	waiting, leased := c.waiting(), c.leased.n
 	for i := c.leased.head; i >= 0; i = c.leased.head {
 		c.unlink(&c.leased, i)
 		c.at(i).attempt--
@@ -102,13 +103,14 @@ func (c *core) drain(now Instant) (SnapshotHeader, []TaskRef) {
 		if r.State == Dead {
 			flags |= DeadLetter
 		}
-		c.record(Drained, flags, r.Slot, c.at(r.Slot), now, n < len(refs)-1)
+		c.record(Drained, flags, r.Slot, now, n < len(refs)-1)
 	}
 	c.count.Drained += uint64(len(refs))
+	c.cross.gone.Add(int64(len(refs) - c.dead.n))
 	c.first, c.due, c.delayed = c.first[:0], c.due[:0], c.delayed[:0]
 	c.ready, c.dead = emptyList, emptyList
-	c.live = 0
 	c.leaving = refs
+	c.depth(-waiting, -waiting-leased)
 
 	return c.header(), refs
 }
@@ -143,7 +145,7 @@ func (c *core) restore(h SnapshotHeader, n int, state func(int) *TaskState, now 
 	switch {
 	case err != nil:
 		return nil, err
-	case c.inUse-c.log.held+missing.n > int(c.max):
+	case missing.n > c.unused()+c.log.held:
 		return nil, fmt.Errorf("%w: a snapshot of %d tasks does not fit", ErrFull, missing.n)
 	}
 	if missing.n > 0 && h.HighestEpoch.Term() >= c.epoch.Term() {
@@ -155,9 +157,10 @@ func (c *core) restore(h SnapshotHeader, n int, state func(int) *TaskState, now 
 	if n > 0 { // a second drain in a row has the id of the first, and nothing in it
 		c.restored.add(h.ID)
 	}
-	for c.inUse+missing.n > int(c.max) {
+	for missing.n > c.unused() {
 		c.evict() // slots that only the log holds
 	}
+	c.takeOver() // they are free for producers, and so for putBack
 	c.putBack(missing, places, state, now)
 
 	return places, nil
@@ -174,8 +177,9 @@ type absent struct {
 
 func (c *core) missing(h SnapshotHeader, n int, state func(int) *TaskState) (absent, error) {
 	a := absent{here: make([]bool, n)}
-	known := make(map[TaskID]bool, c.live+c.dead.n+n)
-	for _, r := range c.tasks(c.last) {
+	here := c.tasks(c.last)
+	known := make(map[TaskID]bool, len(here))
+	for _, r := range here {
 		known[r.ID] = true
 	}
 	seen := make(map[TaskID]bool, n)
@@ -229,7 +233,7 @@ func (c *core) putBack(m absent, places []Slot, state func(int) *TaskState, now 
 		if m.here[i] {
 			continue
 		}
-		place, _ := c.alloc() // the room was checked
+		place := c.mustAlloc() // the room was checked
 		left--
 		c.putBackOne(place, state(i), now, left > 0)
 		places[i] = place
@@ -241,13 +245,16 @@ func (c *core) putBack(m absent, places []Slot, state func(int) *TaskState, now 
 func (c *core) putBackOne(i Slot, t *TaskState, now Instant, more bool) {
 	s := c.at(i)
 	s.id, s.enqueued = t.ID, c.wall(t.EnqueuedAt)
-	s.attempt, s.err = int32(t.Attempt), t.LastError
+	s.attempt = int16(t.Attempt)
+	if t.LastError != nil {
+		s.fault(t.LastError)
+	}
 	s.epoch, s.granter, s.granted = t.LastToken.Epoch, t.LastToken.Incarnation, int32(t.LastToken.Attempt)
 	if c.index != nil {
 		c.index[s.id] = i
 	}
 	if t.ID.Origin == c.opt.Incarnation {
-		c.accepted = max(c.accepted, t.ID.Sequence)
+		c.in.accepted = max(c.in.accepted, t.ID.Sequence)
 	}
 	var flags Flags
 	switch t.State {
@@ -269,10 +276,11 @@ func (c *core) putBackOne(i Slot, t *TaskState, now Instant, more bool) {
 		c.bury(i)
 	}
 	if t.State != Dead {
-		c.live++
+		c.in.admitted++
+		c.depth(1, 1)
 	}
 	c.count.Restored++
-	c.record(Restored, flags, i, s, now, more)
+	c.record(Restored, flags, i, now, more)
 }
 
 // since is when a task of a snapshot became ready, which is not in the future.

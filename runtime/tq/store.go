@@ -3,9 +3,11 @@ package tq
 import "time"
 
 // Store is the typed side of a queue: payloads by slot. Generated code
-// implements it; the engine calls it with its lock held.
+// implements it; the engine calls it with the lock held that guards the slot.
+// Other slots may be guarded by another lock, so their payloads must be apart.
 type Store interface {
-	// Grow is called before a slot is used for the first time.
+	// Grow is called before a slot is used for the first time, and while
+	// nobody uses any other.
 	Grow(Slot)
 	// Clear drops the payload at the slot.
 	Clear(Slot)

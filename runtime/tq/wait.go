@@ -1,6 +1,9 @@
 package tq
 
-import "context"
+import (
+	"context"
+	"sync"
+)
 
 // waiter is a caller in line. It is reused by later callers.
 type waiter struct {
@@ -111,25 +114,24 @@ func (l *line) overtake(w *waiter) {
 	l.strict = w.overtaken >= patience
 }
 
-// await waits in line until it is w's turn to look, until the queue dismisses
-// it, or until ctx is done. The lock is held before and after, and not in
-// between. On an error w has left the line, and a wake-up it may have got has
-// gone to the next.
-func (e *Engine) await(ctx context.Context, l *line, w *waiter) error {
-	if err := e.gate.turnsAway(); err != nil {
-		return err // since w was woken
-	}
+// join puts w at the end of the line, or at its head if it was there before.
+func (l *line) join(w *waiter) {
 	if w.overtaken == 0 {
 		l.push(w)
 	} else {
 		l.pushFirst(w)
 	}
-	e.settle(e.core.last) // what w waits for may have come before it was in line
-	e.mu.Unlock()
+}
 
+// await waits in line until it is w's turn to look, until the queue dismisses
+// it, or until ctx is done. The line's lock mu is held before and after, and
+// not in between. On an error w has left the line, and the caller sees to it
+// that a wake-up it may have got goes to the next.
+func (l *line) await(ctx context.Context, mu sync.Locker, w *waiter) error {
+	mu.Unlock()
 	select {
 	case <-w.wake:
-		e.mu.Lock()
+		mu.Lock()
 		if w.err == nil {
 			l.woken = false
 		}
@@ -137,16 +139,14 @@ func (e *Engine) await(ctx context.Context, l *line, w *waiter) error {
 		return w.err
 	case <-ctx.Done():
 	}
-	e.mu.Lock()
-	switch {
-	case w.inLine:
+	mu.Lock()
+	if w.inLine {
 		l.remove(w)
-	default:
-		<-w.wake
-		if w.err == nil {
-			l.woken = false
-			e.settle(e.core.last)
-		}
+		return ctx.Err()
+	}
+	<-w.wake
+	if w.err == nil {
+		l.woken = false
 	}
 
 	return ctx.Err()

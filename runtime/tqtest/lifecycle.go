@@ -291,3 +291,33 @@ func checkClose(t *testing.T, open Open) {
 		no(t, q.Close(), "close of a closed queue")
 	})
 }
+
+func checkDepth(t *testing.T, open Open) {
+	q := opened(t, open, options())
+	if o := q.Probe().Options(); o.High != 6 || o.Low != 3 {
+		t.Errorf("watermarks of a queue of 8 are %d and %d, want three quarters and half of that", o.High, o.Low)
+	}
+	told := 0
+	w := tq.NewDepthWatch(2, 0, false, func() { told++ })
+	q.Probe().Attach(w)
+	defer q.Probe().Detach(w)
+	is := func(step string, depth int, raised bool, crossings int) {
+		t.Helper()
+		want := tq.DepthState{Depth: depth, Raised: raised, Crossings: uint64(crossings)}
+		if diff := cmp.Diff(want, w.State()); diff != "" || told != crossings {
+			t.Errorf("%s: told %d times (-want +got):\n%s", step, told, diff)
+		}
+	}
+	enqueue(t, q, 1, 2, 3)
+	is("three enqueued", 3, true, 1)
+	g := take(t, q)
+	is("one leased", 2, true, 1)
+	no(t, g.Fail(t.Context(), errHandler), "fail")
+	is("and failed", 3, true, 1)
+
+	snapshot, err := q.Drain(t.Context(), 0)
+	no(t, err, "drain")
+	is("drained", 0, false, 2)
+	no(t, q.Restore(t.Context(), snapshot), "restore")
+	is("restored", 3, true, 3)
+}

@@ -68,6 +68,7 @@ type Plain interface {
 	Purge(ctx context.Context, id tq.TaskID) error
 	Reopen() error
 	Stats(ctx context.Context) (tq.Stats, error)
+	Probe() *tq.Probe
 	Close() error
 }
 
@@ -134,6 +135,7 @@ var checks = []struct {
 	{"a heartbeat prolongs a lease", checkHeartbeat},
 	{"a token comes back as its lease", checkResume},
 	{"drain and restore by way of JSON change nothing", checkDrain},
+	{"a watch follows the depth of the queue", checkDepth},
 	{"a closed queue wakes who waits and lets leases settle", checkClose},
 	{"events follow the state, in order", checkEvents},
 	{"a reader that fell behind is told", checkGap},

@@ -3,7 +3,7 @@ package several
 
 // Email is sent.
 //
-//tqgen:queue capacity=64 attempts=2
+//tqgen:queue capacity=64 attempts=2 high=1 cooldown=0s
 type Email struct {
 	To   Address `json:"to"`
 	Text string  `json:"text"`
@@ -11,7 +11,7 @@ type Email struct {
 
 // Parcel is carried.
 //
-//tqgen:queue name=parcels/eu package=parcels out=./out/parcels lease=1m30s heartbeat=20s backoff=const(250ms) dead=16
+//tqgen:queue name=parcels/eu package=parcels out=./out/parcels lease=1m30s heartbeat=20s backoff=const(250ms) dead=16 high=400 low=100 cooldown=2s
 type Parcel struct {
 	To    Address `json:"to"`
 	Grams int     `json:"grams"`

@@ -1,0 +1,301 @@
+package tq
+
+import (
+	"context"
+	"runtime"
+	"time"
+)
+
+// Take leases the task that is next for owner and returns with the lock held.
+// It waits in line while no task is ready. On an error nothing was leased and
+// the lock is not held: ErrClosed, ErrDrained, ErrExhausted, or ctx's error.
+func (e *Engine) Take(ctx context.Context, owner string) (g Grant, err error) {
+	now := e.clock.now()
+	e.mu.Lock()
+	i, err := e.tryTake(now, owner)
+	if err == ErrEmpty {
+		i, err = e.waitTask(ctx, owner)
+	}
+	if err != nil {
+		e.mu.Unlock()
+		return g, err
+	}
+	e.show(i, &g)
+
+	return g, nil
+}
+
+// show fills in the lease of the task in slot i: a grant is large, and returned
+// from one function to the next it would be copied each time.
+func (e *Engine) show(i Slot, g *Grant) {
+	s := e.core.at(i)
+	g.Held.by, g.Held.slot, g.Slot = e, i, i
+	g.Token.Task, g.Token.Attempt = s.id, int(s.granted)
+	g.Token.Incarnation, g.Token.Epoch = s.granter, s.epoch
+	g.EnqueuedAt = e.core.time(s.enqueued)
+	if s.more {
+		g.LastError = s.err
+	}
+}
+
+// TryTake is Take that answers ErrEmpty at once.
+func (e *Engine) TryTake(owner string) (g Grant, err error) {
+	now := e.clock.now()
+	e.mu.Lock()
+	i, err := e.tryTake(now, owner)
+	if err == ErrEmpty && e.gate.draining {
+		err = ErrDrained
+	}
+	if err != nil {
+		e.mu.Unlock()
+		return g, err
+	}
+	e.show(i, &g)
+
+	return g, nil
+}
+
+// TakeMore leases one more task under the lock that Take returned with.
+func (e *Engine) TakeMore(owner string) (g Grant, ready bool) {
+	i, err := e.tryTake(e.core.last, owner)
+	if err != nil {
+		return g, false
+	}
+	e.show(i, &g)
+
+	return g, true
+}
+
+// tryTake leases a task for a caller who is not in line.
+func (e *Engine) tryTake(now Instant, owner string) (Slot, error) {
+	if !e.gate.open() {
+		if err := e.gate.turnsAway(); err != nil {
+			return noSlot, err
+		}
+
+		return noSlot, ErrEmpty // and wait for the drain to end
+	}
+	if !e.consumers.mayPass() {
+		return noSlot, ErrEmpty
+	}
+
+	return e.grant(now, owner)
+}
+
+// grant leases the task that is next. What producers have left comes after all
+// that is ready, so it is not looked at before that runs out. Then it ends
+// leases that are over, so that nobody waits for the timer to come round.
+func (e *Engine) grant(now Instant, owner string) (Slot, error) {
+	c := &e.core
+	if c.ready.n == 0 && len(c.first) == 0 || c.cross.unseen.Load() {
+		e.takeOver(false)
+	}
+	i, err := c.grant(now, owner)
+	expired := err == ErrEmpty && c.expire(now, batch) > 0
+	if expired {
+		i, err = c.grant(now, owner)
+	}
+	if expired || err == nil && (e.consumers.head != nil || e.parked > 0 || c.at(i).until < e.armed) {
+		e.settle(c.last) // a grant promises no more than that to anybody
+	}
+
+	return i, err
+}
+
+// waitTask leases a task once one is ready. mu is held, also on an error.
+func (e *Engine) waitTask(ctx context.Context, owner string) (Slot, error) {
+	e.mu.Unlock()
+	runtime.Gosched() // a task is often one scheduling away, and parking costs far more
+	now := e.clock.now()
+	e.mu.Lock()
+	if i, err := e.tryTake(now, owner); err != ErrEmpty {
+		return i, err
+	}
+	w := e.consumers.waiter()
+	defer e.consumers.done(w)
+	for {
+		if err := e.gate.turnsAway(); err != nil {
+			return noSlot, err // since w was woken
+		}
+		e.consumers.join(w)
+		e.settle(e.core.last) // a task may have come before w was in line
+		if err := e.consumers.await(ctx, &e.mu, w); err != nil {
+			e.settle(e.core.last)
+			return noSlot, err
+		}
+		if e.gate.open() {
+			if i, err := e.grant(e.clock.now(), owner); err != ErrEmpty {
+				return i, err
+			}
+		}
+		e.consumers.overtake(w)
+	}
+}
+
+// SettleTake settles a lease and takes the next one, in one step where a task
+// is ready: one reading of the clock, one hold of the lock. settled is the
+// outcome of the first half, err of the second; the lock is held unless err is
+// set.
+func (e *Engine) SettleTake(ctx context.Context, h Held, t Token, o Outcome, owner string) (g Grant, settled, err error) {
+	cause := newTaskError(o.Cause)
+	now := e.clock.now()
+	e.mu.Lock()
+	if o.Verb != Nothing {
+		settled = e.apply(h.slot, &t, o.Verb, cause, now)
+		switch {
+		case settled != nil:
+		case o.Verb == Complete:
+			e.completed()
+		default:
+			e.settle(e.core.last)
+		}
+	}
+	i, err := e.tryTake(now, owner)
+	if err == ErrEmpty {
+		i, err = e.waitTask(ctx, owner)
+	}
+	if err != nil {
+		e.mu.Unlock()
+		return g, settled, err
+	}
+	e.show(i, &g)
+
+	return g, settled, nil
+}
+
+// verbNames are the operations of a LeaseError.
+var verbNames = [...]string{
+	Nothing: "nothing", Complete: "complete", Fail: "fail", Release: "release", MoveToDead: "dead-letter",
+}
+
+// apply settles a lease; mu is held. What becomes ready by it is behind what
+// producers have left before.
+func (e *Engine) apply(i Slot, t *Token, v Verb, cause *TaskError, now Instant) (err error) {
+	if v == Complete {
+		e.catchUp()
+	} else {
+		e.takeOver(false)
+	}
+	switch v {
+	case Complete:
+		err = e.core.complete(i, t, now)
+	case Fail:
+		err = e.core.fail(i, t, cause, now)
+	case Release:
+		err = e.core.release(i, t, now)
+	case MoveToDead:
+		err = e.core.deadLetter(i, t, cause, now)
+	}
+	if err != nil {
+		return e.refuse(verbNames[v], *t, err)
+	}
+
+	return nil
+}
+
+func (e *Engine) refuse(op string, t Token, err error) error {
+	return &LeaseError{Op: op, Queue: e.core.opt.Name, Token: t, Err: err}
+}
+
+func (e *Engine) settleLease(i Slot, t *Token, v Verb, cause *TaskError) error {
+	now := e.clock.now()
+	e.mu.Lock()
+	err := e.apply(i, t, v, cause, now)
+	if err == nil {
+		e.settle(e.core.last)
+	}
+	e.mu.Unlock()
+
+	return err
+}
+
+// Complete implements [Settler]. It never waits, whatever ctx says.
+func (e *Engine) Complete(_ context.Context, i Slot, t Token) error {
+	now := e.clock.now()
+	e.mu.Lock()
+	e.catchUp()
+	err := e.core.complete(i, &t, now)
+	if err == nil {
+		e.completed()
+	}
+	e.mu.Unlock()
+	if err != nil {
+		return e.refuse("complete", t, err)
+	}
+
+	return nil
+}
+
+// completed is settle for one task that is gone: it makes room, it is an event,
+// and nobody needs to wait for it.
+func (e *Engine) completed() {
+	if e.short.Load() || e.parked > 0 || e.leasesEnd.ch != nil {
+		e.settle(e.core.last)
+	}
+}
+
+// Fail implements [Settler]. It never waits, whatever ctx says.
+func (e *Engine) Fail(_ context.Context, i Slot, t Token, cause error) error {
+	return e.settleLease(i, &t, Fail, newTaskError(cause))
+}
+
+// Release implements [Settler]. It never waits, whatever ctx says.
+func (e *Engine) Release(_ context.Context, i Slot, t Token) error {
+	return e.settleLease(i, &t, Release, nil)
+}
+
+// DeadLetter implements [Settler]. It never waits, whatever ctx says.
+func (e *Engine) DeadLetter(_ context.Context, i Slot, t Token, cause error) error {
+	return e.settleLease(i, &t, MoveToDead, newTaskError(cause))
+}
+
+// Heartbeat implements [Settler]. It never waits, whatever ctx says.
+func (e *Engine) Heartbeat(_ context.Context, i Slot, t Token) (time.Time, error) {
+	now := e.clock.now()
+	e.mu.Lock()
+	e.catchUp()
+	until, err := e.core.heartbeat(i, &t, now)
+	if err == nil {
+		e.settle(e.core.last)
+	}
+	e.mu.Unlock()
+	if err != nil {
+		return time.Time{}, e.refuse("heartbeat", t, err)
+	}
+
+	return e.core.time(until), nil
+}
+
+// Deadline implements [Settler].
+func (e *Engine) Deadline(i Slot, t Token) time.Time {
+	now := e.clock.now()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s := e.core.holder(i, &t, max(now, e.core.last))
+	if s == nil {
+		return time.Time{}
+	}
+
+	return e.core.time(s.until)
+}
+
+// Resume finds the lease behind a token that came back from outside and
+// returns with the lock held. The error matches ErrLeaseLost if it no longer
+// holds.
+func (e *Engine) Resume(t Token) (g Grant, err error) {
+	now := e.clock.now()
+	e.mu.Lock()
+	if e.core.index == nil {
+		e.mu.Unlock()
+		e.lockAll()
+		e.core.buildIndex()
+	}
+	i := e.core.lookup(t.Task)
+	if e.core.holder(i, &t, max(now, e.core.last)) == nil {
+		e.Unlock()
+		return g, e.refuse("resume", t, ErrLeaseLost)
+	}
+	e.show(i, &g)
+
+	return g, nil
+}
