@@ -236,7 +236,7 @@ func TestStrictIsLinear(t *testing.T) { //nolint:paralleltest // it measures
 			return least
 		}
 		// Quadratic growth would be times*times. Others use the machine too.
-		if a, b := took(small[name], 3), took(doc, 1); b > times*times/8*a+time.Second {
+		if a, b := took(small[name], 3), took(doc, 1); b > times*times/2*a+time.Second {
 			t.Errorf("%s: %v for %d bytes, %v for %d", name, a, len(small[name]), b, len(doc))
 		}
 		var before, after runtime.MemStats
