@@ -42,25 +42,25 @@ func TestCodec(t *testing.T) {
 	t.Run("place", func(t *testing.T) {
 		t.Parallel()
 		jsondiff.Run(t, jsondiff.Codec[geo.Place]{
-			Append: geo.AppendPlaceJSON, Parse: geo.ParsePlaceJSON, Decode: geo.DecodePlaceJSON,
+			Append: geo.AppendPlaceJSON, Parse: geo.ParsePlaceJSON, Decode: geo.DecodePlaceJSON, Values: 100,
 		})
 	})
 	t.Run("route", func(t *testing.T) {
 		t.Parallel()
 		jsondiff.Run(t, jsondiff.Codec[geo.Route]{
-			Append: geo.AppendRouteJSON, Parse: geo.ParseRouteJSON, Decode: geo.DecodeRouteJSON,
+			Append: geo.AppendRouteJSON, Parse: geo.ParseRouteJSON, Decode: geo.DecodeRouteJSON, Values: 100,
 		})
 	})
 	t.Run("road", func(t *testing.T) {
 		t.Parallel()
 		jsondiff.Run(t, jsondiff.Codec[geo.Road]{
-			Append: geo.AppendRoadJSON, Parse: geo.ParseRoadJSON, Decode: geo.DecodeRoadJSON,
+			Append: geo.AppendRoadJSON, Parse: geo.ParseRoadJSON, Decode: geo.DecodeRoadJSON, Values: 100,
 		})
 	})
 	t.Run("box", func(t *testing.T) {
 		t.Parallel()
 		jsondiff.Run(t, jsondiff.Codec[geo.PlaceBox]{
-			Append: geo.AppendPlaceBoxJSON, Parse: geo.ParsePlaceBoxJSON, Decode: geo.DecodePlaceBoxJSON,
+			Append: geo.AppendPlaceBoxJSON, Parse: geo.ParsePlaceBoxJSON, Decode: geo.DecodePlaceBoxJSON, Values: 100,
 		})
 	})
 }
