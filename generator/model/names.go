@@ -15,6 +15,7 @@ type Names struct {
 	Fanout                      string
 	DeadLetter, Task, Snapshot  string
 	Coordinator, NewCoordinator string
+	Decoder                     string
 
 	AppendJSON, ParseJSON, DecodeJSON string
 	ReadJSON                          string // of a shared struct

@@ -41,7 +41,7 @@ const runtimePath = "github.com/tqgen/tqgen/runtime"
 // with what the templates really declare.
 var reservedLocals = []string{
 	"a", "after", "all", "apply", "at", "attached", "b", "budget", "c", "call", "cause", "chunk",
-	"ctx", "cursor", "depth", "do", "dst", "e", "end", "entries", "entry", "err", "events",
+	"ctx", "cursor", "d", "depth", "do", "dst", "e", "end", "entries", "entry", "err", "events",
 	"forward", "g", "grace", "grant", "handler", "header", "i", "id", "ids", "key", "keys", "l",
 	"leases", "letter", "letters", "limit", "m", "more", "n", "name", "next", "null", "o",
 	"observe", "ok", "out", "owner", "p", "ps", "q", "quoted", "r", "raw", "reader",
