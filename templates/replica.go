@@ -219,7 +219,7 @@ func (f *$feed) AppendSnapshot(dst []byte) ([]byte, error) {
 $lines are the events of a reader in their wire form.`, `
 type $lines struct {
 	*$Reader
-	events [64]$Event // read at once
+	events [256]$Event // read at once
 }`)
 	f.declare("", `
 func (l *$lines) Append(ctx context.Context, dst []byte) ([]byte, error) {

@@ -59,26 +59,54 @@ run.`, `
 func (s *$Sink) Feed(
 	ctx context.Context, all func(context.Context) iter.Seq2[$Event, error],
 ) error {
-	var events []$Event
-	apply := func(ctx context.Context, slot int) error { return s.apply(ctx, &events[slot]) }
-
-	return s.sink.Run(ctx, apply, func(r *replication.SinkRun) error {
-		events = make([]$Event, r.Slots())
-		for e, err := range all(r.Context()) {
+	return s.run(ctx, func(ctx context.Context, take func(context.Context, *$Event) error) error {
+		var event $Event
+		for e, err := range all(ctx) {
 			if err != nil {
 				return err
 			}
-			slot, err := r.Slot()
-			if err != nil {
-				return err
-			}
-			events[slot] = e
-			if err := r.Apply(slot, &events[slot].Header); err != nil {
+			event = e
+			if err := take(ctx, &event); err != nil {
 				return err
 			}
 		}
 
 		return nil
+	})
+}`)
+	f.declare(`
+Follow is Feed for a $Source: events are applied where the source has them, and
+copied only if several are applied at a time. The source's operations, if it is
+synchronous, get the error of an event that could not be applied.`, `
+func (s *$Sink) Follow(ctx context.Context, source *$Source) error { return s.run(ctx, source.Pump) }`)
+	f.declare(`
+run applies what pump gives it.`, `
+func (s *$Sink) run(
+	ctx context.Context,
+	pump func(ctx context.Context, take func(context.Context, *$Event) error) error,
+) error {
+	var events []*$Event // by slot
+	apply := func(ctx context.Context, slot int) error { return s.apply(ctx, events[slot]) }
+
+	return s.sink.Run(ctx, apply, func(r *replication.SinkRun) error {
+		events = make([]*$Event, r.Slots())
+		for i := range events {
+			events[i] = new($Event)
+		}
+
+		return pump(r.Context(), func(_ context.Context, e *$Event) error {
+			slot, err := r.Slot()
+			if err != nil {
+				return err
+			}
+			if len(events) == 1 { // it is applied before pump goes on
+				events[slot] = e
+			} else {
+				*events[slot] = *e
+			}
+
+			return r.Apply(slot, &events[slot].Header)
+		})
 	})
 }`)
 }
@@ -118,7 +146,7 @@ func $Fanout(
 			}
 			defer reader.Close()
 
-			return s.Feed(ctx, $NewSource(reader, o).All)
+			return s.Follow(ctx, $NewSource(reader, o))
 		})
 	}
 

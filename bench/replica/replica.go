@@ -173,7 +173,7 @@ func (l *lines) Append(ctx context.Context, dst []byte) (_ []byte, err error) {
 	if err := ctx.Err(); err != nil {
 		return dst, err
 	}
-	for range 64 {
+	for range 256 {
 		if dst, err = l.events[l.next].AppendJSON(dst); err != nil {
 			return dst, err
 		}

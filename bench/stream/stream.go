@@ -189,7 +189,7 @@ func toSinkApart() (func(int) error, func(), error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var applying sync.WaitGroup
-	applying.Go(func() { _ = sink.Feed(ctx, source.All) })
+	applying.Go(func() { _ = sink.Follow(ctx, source) })
 	made := int64(0)
 	wait := func(within int64) {
 		for made-seen.Load() > within {
@@ -245,33 +245,41 @@ func channelApart() (func(int) error, func(), error) {
 }
 
 // toSink has the events of a source applied by a sink with checkpoints in
-// memory.
+// memory. Applying the last one of a batch makes the next batch.
 func toSink() (func(int) error, func(), error) {
-	q, source, sink, err := attach(new(applied).apply)
+	var a applied
+	var applyLast func() error
+	q, source, sink, err := attach(func(ctx context.Context, e *leasequeue.Event) error {
+		if err := a.apply(ctx, e); err != nil || a.count%batch != 0 {
+			return err
+		}
+
+		return applyLast()
+	})
 	if err != nil {
 		return nil, nil, err
 	}
 
 	return func(n int) error {
-		ctx := context.Background()
-
-		return sink.Run(ctx, func(yield func(leasequeue.Event, error) bool) {
-			for done := 0; done < n; done += batch {
-				if err := q.cycles(ctx); err != nil {
-					yield(leasequeue.Event{}, err)
-					return
-				}
-				left := batch
-				for e, err := range source.All(ctx) {
-					if !yield(e, err) {
-						return
-					}
-					if left--; left == 0 {
-						break
-					}
-				}
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		done := 0
+		applyLast = func() error {
+			if done += batch; done >= n {
+				cancel()
+				return nil
 			}
-		})
+
+			return q.cycles(ctx)
+		}
+		if err := q.cycles(ctx); err != nil {
+			return err
+		}
+		if err := sink.Follow(ctx, source); !errors.Is(err, context.Canceled) {
+			return err
+		}
+
+		return nil
 	}, func() { _ = q.Close() }, nil
 }
 

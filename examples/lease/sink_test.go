@@ -3,6 +3,7 @@ package lease_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -53,7 +54,7 @@ func TestSinkGoesOn(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		sink := newSink(t, leasequeue.SinkOptions{Stream: "s", Store: store}, f)
 		done := make(chan error)
-		go func() { done <- sink.Feed(ctx, source.All) }()
+		go func() { done <- sink.Follow(ctx, source) }()
 		synctest.Wait()
 		cancel()
 		if err := <-done; !errors.Is(err, context.Canceled) {
@@ -71,6 +72,60 @@ func TestSinkGoesOn(t *testing.T) {
 			t.Errorf("(-want +got)\n%s", diff)
 		}
 	})
+}
+
+// TestSinkFollows is invariant 21 for a sink that follows a source: an event that
+// could not be applied is the next one to come, and none is applied twice,
+// however many are applied at a time; what apply has seen stays as it was.
+func TestSinkFollows(t *testing.T) {
+	t.Parallel()
+	for _, parallel := range []int{1, 4} {
+		q, source := openSource(t, leasequeue.SourceOptions{Stamp: replication.Stamp{Peer: "p"}})
+		want, seen := make([]string, 50), map[string]leasequeue.Event{}
+		for i := range want {
+			want[i] = fmt.Sprintf("task %02d", i)
+		}
+		put(t, q, want...)
+		no(t, q.Close())
+		var mu sync.Mutex
+		failed := false
+		sink, err := leasequeue.NewSink(leasequeue.SinkOptions{Stream: "s", Parallel: parallel, Retries: -1},
+			func(_ context.Context, e *leasequeue.Event) error {
+				mu.Lock()
+				defer mu.Unlock()
+				if _, twice := seen[e.Payload.ResourceID]; twice {
+					t.Errorf("%d at a time: %s comes twice", parallel, e.Payload.ResourceID)
+				}
+				if e.Sequence == 20 && !failed {
+					failed = true
+					return errors.New("for once")
+				}
+				seen[e.Payload.ResourceID] = *e
+
+				return nil
+			})
+		no(t, err)
+		var refused *replication.ApplyError
+		if err := sink.Follow(t.Context(), source); !errors.As(err, &refused) || refused.Event.Sequence != 20 {
+			t.Errorf("%d at a time: ends with %v", parallel, err)
+		}
+		if parallel > 1 { // it has taken later ones
+			at, err := sink.Position(t.Context())
+			no(t, err)
+			reader, err := q.Watch(at.Sequence)
+			no(t, err)
+			source = leasequeue.NewSource(reader, leasequeue.SourceOptions{Stamp: replication.Stamp{Peer: "p"}})
+		}
+		if err := sink.Follow(t.Context(), source); !errors.Is(err, tq.ErrClosed) {
+			t.Errorf("%d at a time: goes on, and ends with %v", parallel, err)
+		}
+		for i, id := range want {
+			e, ok := seen[id]
+			if !ok || e.Payload.ResourceID != id || e.Sequence != tq.Sequence(i+1) || e.SourcePeer != "p" {
+				t.Errorf("%d at a time: %s is %v", parallel, id, e)
+			}
+		}
+	}
 }
 
 // TestFanout is invariant 24: a sink that fails, and one that is slow, delay

@@ -28,7 +28,7 @@ func AppendString(dst []byte, s string) []byte {
 
 // AppendStringBody is AppendString without the quotes.
 func AppendStringBody(dst []byte, s string) []byte {
-	if len(s) < 12 {
+	if len(s) < 8 {
 		for i := range len(s) {
 			if !safe[s[i]] {
 				return appendEscaped(dst, s, i)
@@ -262,6 +262,14 @@ func AppendStringMap(dst []byte, m map[string]string) []byte {
 	}
 	if len(m) == 0 {
 		return append(dst, "{}"...)
+	}
+	if len(m) == 1 {
+		for k, v := range m {
+			dst = AppendStringBody(append(dst, `{"`...), k)
+			dst = AppendStringBody(append(dst, `":"`...), v)
+		}
+
+		return append(dst, `"}`...)
 	}
 	if len(m) <= few {
 		return appendFewStrings(dst, m)

@@ -12,29 +12,45 @@ const (
 // AppendTime appends t quoted, in RFC 3339 with nanoseconds as needed. A year
 // or zone that RFC 3339 cannot name is a *MarshalerError.
 func AppendTime(dst []byte, t time.Time) ([]byte, error) {
+	if t == (time.Time{}) { // one that is not set
+		return append(dst, `"0001-01-01T00:00:00Z"`...), nil
+	}
 	sec := t.Unix()
 	if t.Location() != time.UTC || sec < year0 || sec >= year10000 {
 		return appendTimeSlow(dst, t)
 	}
-	days, rest := (sec-year0)/secPerDay, uint((sec-year0)%secPerDay)
-	year, month, day := civil(uint(days))
-	dst = append(dst, '"')
-	dst = appendTwo(appendTwo(dst, year/100), year%100)
-	dst = appendTwo(append(dst, '-'), month)
-	dst = appendTwo(append(dst, '-'), day)
-	dst = appendTwo(append(dst, 'T'), rest/3600)
-	dst = appendTwo(append(dst, ':'), rest/60%60)
-	dst = appendTwo(append(dst, ':'), rest%60)
-	if ns := uint(t.Nanosecond()); ns != 0 {
-		dst = append(dst, '.')
-		dst = appendTwo(appendTwo(appendTwo(dst, ns/1e7), ns/1e5%100), ns/1e3%100)
-		if ns%1000 != 0 {
-			dst = append(appendTwo(dst, ns/10%100), byte('0'+ns%10))
-		}
-		dst = trimZeros(dst)
+	days, rest := uint32((sec-year0)/secPerDay), uint32((sec-year0)%secPerDay)
+	year, month, day := civil(days)
+	start := len(dst)
+	dst = append(dst, `"0000-00-00T00:00:00`...)
+	at := (*[len(`"0000-00-00T00:00:00`)]byte)(dst[start:])
+	at[1], at[2] = pair(year / 100)
+	at[3], at[4] = pair(year % 100)
+	at[6], at[7] = pair(month)
+	at[9], at[10] = pair(day)
+	at[12], at[13] = pair(rest / 3600)
+	at[15], at[16] = pair(rest / 60 % 60)
+	at[18], at[19] = pair(rest % 60)
+	if ns := uint32(t.Nanosecond()); ns != 0 {
+		dst = appendFraction(dst, ns)
 	}
 
 	return append(dst, 'Z', '"'), nil
+}
+
+// appendFraction appends a point and as many digits as ns needs, up to nine.
+func appendFraction(dst []byte, ns uint32) []byte {
+	start := len(dst)
+	dst = append(dst, ".000000000"...)
+	at := (*[len(".000000000")]byte)(dst[start:])
+	high, low := ns/1e5, ns%1e5
+	at[1], at[2] = pair(high / 100)
+	at[3], at[4] = pair(high % 100)
+	at[5], at[6] = pair(low / 1000)
+	at[7], at[8] = pair(low / 10 % 100)
+	at[9] = byte('0' + low%10)
+
+	return trimZeros(dst)
 }
 
 func appendTimeSlow(dst []byte, t time.Time) ([]byte, error) {
@@ -54,8 +70,13 @@ const twoDigits = "00010203040506070809" +
 	"7071727374757677787980818283848586878889" +
 	"90919293949596979899"
 
+// pair are the digits of a number below 100.
+func pair(n uint32) (tens, ones byte) { return twoDigits[2*n], twoDigits[2*n+1] }
+
 func appendTwo(dst []byte, n uint) []byte {
-	return append(dst, twoDigits[2*n], twoDigits[2*n+1])
+	tens, ones := pair(uint32(n))
+
+	return append(dst, tens, ones)
 }
 
 func trimZeros(dst []byte) []byte {
@@ -71,24 +92,24 @@ func trimZeros(dst []byte) []byte {
 const (
 	eraDays     = 146097
 	fourYears   = 1461
-	century     = 36524
 	marchOfYear = 60 // days from 1 January to 1 March of the year 0
 )
 
-// civil returns the date of the day so many days after 1 January 0000.
-func civil(days uint) (year, month, day uint) {
-	days += eraDays - marchOfYear
-	era, d := days/eraDays, days%eraDays
-	y := (d - d/(fourYears-1) + d/century - d/(eraDays-1)) / 365
-	d -= 365*y + y/4 - y/100
-	m := (5*d + 2) / 153 // months from March on, 31 30 31 30 31 days long
-	day = d - (153*m+2)/5 + 1
-	year = 400*era + y - 400
-	if m < 10 {
-		return year, m + 3, day
+// civil returns the date of the day so many days after 1 January 0000. It is
+// the algorithm of Neri and Schneider, "Euclidean affine functions and their
+// application to calendar algorithms".
+func civil(days uint32) (year, month, day uint32) {
+	quarters := 4*(days+eraDays-marchOfYear) + 3 // of days: a century has eraDays of them, a year fourYears
+	c := quarters / eraDays
+	y := uint64(quarters%eraDays|3) * 2939745 // 1<<32 / fourYears: the year, and how much of it has passed
+	d := uint32(y) / (4 * 2939745)
+	m := 2141*d + 197913 // 1<<16 for each month, 2141 for each day of it
+	year, month, day = 100*c+uint32(y>>32)-400, m>>16, m&(1<<16-1)/2141+1
+	if month > 12 {
+		return year + 1, month - 12, day
 	}
 
-	return year + 1, m - 9, day
+	return year, month, day
 }
 
 // ordinal is the inverse of civil.

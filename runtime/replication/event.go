@@ -54,7 +54,7 @@ func HeaderOf(r tq.Record, queue string, source tq.Incarnation) (h Header) {
 
 // FillHeader makes h what [HeaderOf] returns, in place: neither is small.
 func FillHeader(h *Header, r *tq.Record, queue string, source tq.Incarnation) {
-	*h = Header{}
+	h.SourcePeer, h.Shard, h.Schema, h.TraceParent, h.Metadata = "", "", "", "", nil
 	h.Sequence = r.Sequence
 	h.SourceEvent = r.Sequence
 	h.Queue = queue
@@ -102,7 +102,8 @@ func AppendEvent(dst []byte, h *Header, value func(dst []byte) ([]byte, error)) 
 	if len(h.Metadata) > MaxMetadata {
 		return dst, fmt.Errorf("replication: event %d has more than %d metadata entries", h.Sequence, MaxMetadata)
 	}
-	if dst, err = h.appendStart(dst); err != nil {
+	dst, occurred, err := h.appendStart(dst)
+	if err != nil {
 		return dst, err
 	}
 	dst = append(dst, `,"value":`...)
@@ -114,48 +115,57 @@ func AppendEvent(dst []byte, h *Header, value func(dst []byte) ([]byte, error)) 
 	if dst, err = h.appendLease(dst); err != nil {
 		return dst, err
 	}
-	if dst, err = h.appendAdded(dst); err != nil {
+	if dst, err = h.appendAdded(dst, occurred); err != nil {
 		return dst, err
 	}
 
 	return append(dst, '}'), nil
 }
 
-// appendStart appends what comes before the payload.
-func (h *Header) appendStart(dst []byte) (_ []byte, err error) {
-	source := h.SourceEvent
-	if source == 0 {
-		source = h.Sequence
-	}
+// appendStart appends what comes before the payload, and gives the text of
+// OccurredAt.
+func (h *Header) appendStart(dst []byte) (_, occurred []byte, err error) {
 	dst = append(dst, `{"sequenceNumber":`...)
+	at := len(dst)
 	dst = strconv.AppendUint(dst, uint64(h.Sequence), 10)
+	sequence := dst[at:]
 	dst = append(dst, `,"sourceEventId":`...)
-	dst = strconv.AppendUint(dst, uint64(source), 10)
+	if h.SourceEvent == 0 || h.SourceEvent == h.Sequence {
+		dst = append(dst, sequence...)
+	} else {
+		dst = strconv.AppendUint(dst, uint64(h.SourceEvent), 10)
+	}
 	dst = append(dst, `,"queueName":`...)
 	dst = jsonwire.AppendString(dst, h.Queue)
 	dst = append(dst, `,"kind":`...)
-	dst = strconv.AppendUint(dst, uint64(h.Kind), 10)
+	dst = appendSmall(dst, int(h.Kind))
 	dst = append(dst, `,"sourcePeerId":`...)
 	dst = appendName(dst, h.SourcePeer)
 	dst = append(dst, `,"ownerPeerId":`...)
 	dst = appendName(dst, h.OwnerPeer)
 	dst = append(dst, `,"occurredAt":`...)
-	at := len(dst)
+	at = len(dst)
 	if dst, err = tq.AppendTime(dst, h.OccurredAt); err != nil {
-		return dst, err
+		return dst, nil, err
 	}
-	occurred := dst[at:]
-	dst = append(dst, `,"recordedAt":`...)
-	if h.RecordedAt == h.OccurredAt { // as from a queue's own log
-		dst = append(dst, occurred...)
-	} else if dst, err = tq.AppendTime(dst, h.RecordedAt); err != nil {
-		return dst, err
+	occurred = dst[at:]
+	if dst, err = h.appendTime(append(dst, `,"recordedAt":`...), h.RecordedAt, occurred); err != nil {
+		return dst, nil, err
 	}
 	dst = append(dst, `,"taskSequenceId":`...)
 	dst = strconv.AppendUint(dst, h.Task.Sequence, 10)
 	dst = append(dst, `,"attempt":`...)
 
-	return strconv.AppendInt(dst, int64(h.Attempt), 10), nil
+	return appendSmall(dst, h.Attempt), occurred, nil
+}
+
+// appendTime appends a time, which may well be OccurredAt, whose text is given.
+func (h *Header) appendTime(dst []byte, t time.Time, occurred []byte) ([]byte, error) {
+	if t == h.OccurredAt {
+		return append(dst, occurred...), nil
+	}
+
+	return tq.AppendTime(dst, t)
 }
 
 // appendLease appends the rest of the established members.
@@ -170,11 +180,11 @@ func (h *Header) appendLease(dst []byte) (_ []byte, err error) {
 	}
 	dst = append(dst, `,"flags":`...)
 
-	return strconv.AppendUint(dst, uint64(h.Flags), 10), nil
+	return appendSmall(dst, int(h.Flags)), nil
 }
 
 // appendAdded appends the members that are left out when they have no value.
-func (h *Header) appendAdded(dst []byte) (_ []byte, err error) {
+func (h *Header) appendAdded(dst, occurred []byte) (_ []byte, err error) {
 	if h.Incarnation != 0 {
 		dst = appendIncarnation(dst, `,"incarnation":"`, h.Incarnation)
 	}
@@ -184,7 +194,7 @@ func (h *Header) appendAdded(dst []byte) (_ []byte, err error) {
 	dst = appendMember(dst, `,"shard":`, h.Shard)
 	dst = appendMember(dst, `,"schema":`, h.Schema)
 	if !h.EnqueuedAt.IsZero() {
-		if dst, err = tq.AppendTime(append(dst, `,"enqueuedAt":`...), h.EnqueuedAt); err != nil {
+		if dst, err = h.appendTime(append(dst, `,"enqueuedAt":`...), h.EnqueuedAt, occurred); err != nil {
 			return dst, err
 		}
 	}
@@ -211,6 +221,15 @@ func appendIncarnation(dst []byte, key string, i tq.Incarnation) []byte {
 	dst, _ = i.AppendText(append(dst, key...)) // never fails
 
 	return append(dst, '"')
+}
+
+// appendSmall appends a number that mostly has one digit.
+func appendSmall(dst []byte, n int) []byte {
+	if n >= 0 && n < 10 {
+		return append(dst, byte('0'+n))
+	}
+
+	return strconv.AppendInt(dst, int64(n), 10)
 }
 
 // appendName appends a string, an empty one as null.

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -302,5 +303,28 @@ func TestAppendAllocates(t *testing.T) {
 	buf := make([]byte, 0, 4096)
 	if n := testing.AllocsPerRun(100, func() { buf, _ = AppendEvent(buf[:0], &h, appendPayload) }); n > 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// TestFillHeader holds that nothing of an earlier event stays in a header that
+// is filled anew.
+func TestFillHeader(t *testing.T) {
+	t.Parallel()
+	at := time.Unix(1, 0).UTC()
+	used := Header{
+		Sequence: 1, SourceEvent: 2, Queue: "q", Kind: tq.Failed, SourcePeer: "a", OwnerPeer: "b", OccurredAt: at,
+		RecordedAt: at, Task: tq.TaskID{Sequence: 3}, Attempt: 4, Error: new(tq.TaskError), Token: tq.Token{Epoch: 5},
+		Deadline: at, Flags: tq.AtHead, Incarnation: 6, Shard: "c", Schema: "d", EnqueuedAt: at, AvailableAt: at,
+		More: true, TraceParent: "e", Metadata: map[string]string{"f": "g"}, Term: 7,
+	}
+	fields := reflect.ValueOf(used)
+	for i := range fields.NumField() {
+		if fields.Field(i).IsZero() {
+			t.Errorf("field %s is not tried", fields.Type().Field(i).Name)
+		}
+	}
+	FillHeader(&used, new(tq.Record), "", 0)
+	if diff := cmp.Diff(Header{}, used); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
 	}
 }

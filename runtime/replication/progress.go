@@ -9,7 +9,9 @@ import (
 )
 
 // progress says which events of a stream were applied. It knows nothing of
-// goroutines and stores; the sink's lock guards it.
+// goroutines and stores; the sink's lock guards it. Where events are applied
+// one after another only the goroutine that does writes, and needs no lock to
+// read.
 //
 // Everything at or below at.Sequence was applied, and an operation ends there.
 // So was everything at or below done. What is between at.Sequence and top is in
@@ -95,6 +97,26 @@ func (p *progress) take(h *Header, peer string) (verdict, error) {
 	return applyIt, nil
 }
 
+// follows says whether the event h of peer is the one after all that were ever
+// taken, which were applied: then it is to be applied, as take will say.
+func (p *progress) follows(h *Header, peer string) bool {
+	return h.Incarnation == p.at.Incarnation && p.top == p.done && h.Sequence == p.done+1 &&
+		!p.knows(h.Sequence, peer)
+}
+
+// settle says that the event h of peer was applied, of which follows has said
+// that it may be and which was not taken.
+func (p *progress) settle(h *Header, peer string) {
+	if h.More || p.at.Sequence < p.done {
+		_, _ = p.take(h, peer) // to be applied
+		p.finish(h.Sequence)
+		return
+	}
+	p.top = h.Sequence
+	p.done, p.at.Sequence = p.top, p.top // an operation by itself needs no mark
+	p.next = max(p.next, p.top+1)
+}
+
 // cross goes over to the incarnation of h, if it begins there.
 func (p *progress) cross(h *Header) (verdict, error) {
 	for _, old := range p.before {
@@ -139,8 +161,11 @@ func (p *progress) move(to Position) {
 
 // knows says whether the checkpoint that it began with has the event.
 func (p *progress) knows(s tq.Sequence, peer string) bool {
-	if p.peers != nil && s <= p.peers[peer] {
+	if len(p.peers) > 0 && s <= p.peers[peer] {
 		return true
+	}
+	if len(p.extra) == 0 {
+		return false
 	}
 	_, found := slices.BinarySearch(p.extra, s)
 

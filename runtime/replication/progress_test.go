@@ -86,6 +86,16 @@ func (s *script) take() error {
 		return nil
 	}
 	h := &s.events[s.feed]
+	if follows := s.p.follows(h, h.OwnerPeer); follows && (s.applied[h.Sequence] || len(s.running) > 0) {
+		return fmt.Errorf("event %d is to be applied at once, applied is %v, running are %v",
+			h.Sequence, s.applied[h.Sequence], s.running)
+	} else if follows && s.rand.IntN(2) == 0 { // as a sink that applies one after another
+		s.feed++
+		s.p.settle(h, h.OwnerPeer)
+		s.applied[h.Sequence] = true
+
+		return s.reached()
+	}
 	v, err := s.p.take(h, h.OwnerPeer)
 	if err != nil {
 		return err
@@ -120,6 +130,13 @@ func (s *script) finish() error {
 		}
 		n--
 	}
+
+	return s.reached()
+}
+
+// reached says whether the global position has nothing below it that was not
+// applied.
+func (s *script) reached() error {
 	for q := tq.Sequence(1); q <= s.p.at.Sequence; q++ {
 		if !s.applied[q] {
 			return fmt.Errorf("the global position is %d, and %d was not applied", s.p.at.Sequence, q)

@@ -23,6 +23,7 @@ type SinkRun struct {
 
 	headers []*Header  // by slot; those that wait for their lane
 	free    chan int   // slots; nil where events are applied one after another
+	peer    string     // of the event being applied, if it was not taken before
 	lanes   []chan int // slots of the tasks of one lane, in order
 	workers sync.WaitGroup
 	moved   chan struct{} // holds a token when the window has moved
@@ -113,7 +114,12 @@ func (r *SinkRun) Slot() (int, error) {
 // is its header, at a place that lasts until the slot is free. The error is why
 // the run stops.
 func (r *SinkRun) Apply(slot int, h *Header) error {
-	todo, err := r.take(h)
+	peer := r.s.peer(h)
+	if r.free == nil && r.s.p.follows(h, peer) {
+		r.peer = peer
+		return r.do(slot, h)
+	}
+	todo, err := r.take(h, peer)
 	if err != nil {
 		return err
 	}
@@ -138,9 +144,8 @@ func (r *SinkRun) Apply(slot int, h *Header) error {
 }
 
 // take says whether the event is to be applied.
-func (r *SinkRun) take(h *Header) (bool, error) {
+func (r *SinkRun) take(h *Header, peer string) (bool, error) {
 	s := r.s
-	peer := s.peer(h)
 	for {
 		s.mu.Lock()
 		v, err := s.p.take(h, peer)
@@ -228,12 +233,12 @@ func (r *SinkRun) try(slot int) (err error) {
 func (r *SinkRun) applied(h *Header) error {
 	s := r.s
 	s.mu.Lock()
-	peer := s.p.mark(h.Sequence).peer
-	if s.p.finish(h.Sequence) && r.free != nil {
-		select {
-		case r.moved <- struct{}{}:
-		default:
-		}
+	peer := r.peer
+	if h.Sequence > s.p.top { // Apply has left it to this lock
+		s.p.settle(h, peer)
+	} else {
+		peer = s.p.mark(h.Sequence).peer
+		r.finish(h.Sequence)
 	}
 	s.stats.Applied++
 	s.unsaved++
@@ -252,6 +257,17 @@ func (r *SinkRun) applied(h *Header) error {
 	}
 
 	return nil
+}
+
+// finish says that an event that was taken was applied; s.mu is held.
+func (r *SinkRun) finish(seq tq.Sequence) {
+	if !r.s.p.finish(seq) || r.free == nil {
+		return
+	}
+	select {
+	case r.moved <- struct{}{}:
+	default:
+	}
 }
 
 // tell calls the hook. A panic is an error.

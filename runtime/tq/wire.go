@@ -118,25 +118,33 @@ func (t *Token) setLeaseID(id string) error {
 
 // appendHex appends 16 digits.
 func appendHex(dst []byte, v uint64) []byte {
-	var b [8]byte
-	binary.BigEndian.PutUint64(b[:], v)
+	dst = binary.BigEndian.AppendUint64(dst, hexDigits(v>>32))
 
-	return hex.AppendEncode(dst, b[:])
+	return binary.BigEndian.AppendUint64(dst, hexDigits(v))
 }
 
 // appendGUID appends 128 bits as a GUID with dashes.
 func appendGUID(dst []byte, hi, lo uint64) []byte {
-	var b [16]byte
-	binary.BigEndian.PutUint64(b[:8], hi)
-	binary.BigEndian.PutUint64(b[8:], lo)
-	for i, part := range [...][]byte{b[:4], b[4:6], b[6:8], b[8:10], b[10:]} {
-		if i > 0 {
-			dst = append(dst, '-')
-		}
-		dst = hex.AppendEncode(dst, part)
-	}
+	middle, next := hexDigits(hi), hexDigits(lo>>32)
+	dst = binary.BigEndian.AppendUint64(dst, hexDigits(hi>>32))
+	dst = binary.BigEndian.AppendUint32(append(dst, '-'), uint32(middle>>32))
+	dst = binary.BigEndian.AppendUint32(append(dst, '-'), uint32(middle))
+	dst = binary.BigEndian.AppendUint32(append(dst, '-'), uint32(next>>32))
+	dst = binary.BigEndian.AppendUint32(append(dst, '-'), uint32(next))
 
-	return dst
+	return binary.BigEndian.AppendUint64(dst, hexDigits(lo))
+}
+
+// hexDigits are the eight digits of the lower half of v, the first one in the
+// highest byte.
+func hexDigits(v uint64) uint64 {
+	v &= 1<<32 - 1
+	v = (v<<16 | v) & 0x0000ffff0000ffff
+	v = (v<<8 | v) & 0x00ff00ff00ff00ff
+	v = (v<<4 | v) & 0x0f0f0f0f0f0f0f0f                           // a byte for each
+	letters := (v + 0x0606060606060606) >> 4 & 0x0101010101010101 // those above 9
+
+	return v + '0'*0x0101010101010101 + letters*('a'-10-'0')
 }
 
 // AppendJSON appends the token's wire form: sequenceId, attempt, leaseId, and

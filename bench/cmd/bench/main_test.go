@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/tqgen/tqgen/bench/codec"
 	"github.com/tqgen/tqgen/bench/measure"
 	"github.com/tqgen/tqgen/bench/queue"
+	"github.com/tqgen/tqgen/bench/replica"
+	"github.com/tqgen/tqgen/bench/stream"
 )
 
 const readme = "../../README.md"
@@ -18,7 +21,7 @@ const readme = "../../README.md"
 // number then.
 func measured() *results {
 	r := &results{of: map[string]measure.Result{}}
-	for _, row := range append(codec.Rows(), queue.Rows()...) {
+	for _, row := range slices.Concat(codec.Rows(), queue.Rows(), stream.Rows(), replica.Rows()) {
 		if row.Ratios {
 			r.of[row.Name] = measure.Summarize([]measure.Sample{{Ns: 100, Allocs: 6}, {Ns: 100, Allocs: 6}})
 		}
