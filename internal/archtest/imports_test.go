@@ -68,7 +68,7 @@ var house = []room{
 	{path: "runtime/backpressurehttp", own: []string{"runtime/backpressure"}},
 	{
 		path: "runtime/telemetry", own: []string{"runtime/tq", "runtime/backpressure"},
-		other: []string{otel, otel + "/metric"},
+		other: []string{otel, otel + "/metric", otel + "/trace"},
 	},
 	{path: "runtime/diagnostics", own: []string{"runtime/tq", "runtime/backpressure"}},
 	{path: "runtime/diagnostics/client"},

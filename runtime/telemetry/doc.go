@@ -1,10 +1,13 @@
 // Package telemetry reports generated queues and their backpressure to
-// OpenTelemetry: what they hold, what goes through them, how long it takes.
+// OpenTelemetry: what they hold, what goes through them, how long it takes. And
+// it traces what is done with them.
 //
 //	r, err := telemetry.New(telemetry.WithMeterProvider(provider))
 //	…
 //	defer r.Close()
 //	err = r.AttachQueue(q)
+//	…
+//	o := leasequeue.RunOptions{Wrap: r.Spans(q).Wrap}
 //
 // # Promises
 //
@@ -17,7 +20,10 @@
 // [SamplesPerSecond] every value is recorded. Beyond, some are left out, and
 // taskqueue.telemetry.lost counts them.
 //
+// Spans follow the decision of their parent. Where there is none, no more begin
+// within any second than a [Budget] allows. Without a provider they cost nothing.
+//
 // Nothing global is read or written, so registrations do not see each other.
-// After Close nothing is observed any more and no goroutine is left; values that
-// a provider has summed up are its own.
+// After Close nothing is observed any more, no span begins and no goroutine is
+// left; values that a provider has summed up are its own.
 package telemetry

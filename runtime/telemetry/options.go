@@ -6,6 +6,7 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // Option is one setting of New.
@@ -13,6 +14,9 @@ type Option func(*config)
 
 type config struct {
 	provider   metric.MeterProvider
+	tracers    trace.TracerProvider
+	level      SpanLevel
+	budget     *Budget
 	service    string
 	shard      string
 	attributes []attribute.KeyValue
@@ -28,19 +32,32 @@ func WithMeterProvider(p metric.MeterProvider) Option {
 	return func(c *config) { c.provider = p }
 }
 
+// WithTracerProvider has spans made by p. Without it there are none.
+func WithTracerProvider(p trace.TracerProvider) Option {
+	return func(c *config) { c.tracers = p }
+}
+
+// WithSpanLevel says which spans there are at the beginning; without it
+// [SpansProcess].
+func WithSpanLevel(l SpanLevel) Option { return func(c *config) { c.level = l } }
+
+// WithBudget bounds the spans by b, which others may spend from, too. Without
+// it the registration has one of [DefaultBudget] for itself.
+func WithBudget(b *Budget) Option { return func(c *config) { c.budget = b } }
+
 // WithServiceName sets the attribute service.name.
 func WithServiceName(name string) Option { return func(c *config) { c.service = name } }
 
 // WithShard sets the attribute taskqueue.shard of what names none itself.
 func WithShard(shard string) Option { return func(c *config) { c.shard = shard } }
 
-// WithAttributes sets attributes of everything.
+// WithAttributes sets attributes of everything, spans included.
 func WithAttributes(kv ...attribute.KeyValue) Option {
 	return func(c *config) { c.attributes = append(c.attributes, kv...) }
 }
 
 // WithTags sets attributes by queue. tags is called once when a queue or a
-// monitor is attached.
+// monitor is attached, and once for its spans.
 func WithTags(tags func(queue string) []attribute.KeyValue) Option {
 	return func(c *config) { c.tags = tags }
 }

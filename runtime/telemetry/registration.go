@@ -9,6 +9,7 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/tqgen/tqgen/runtime/backpressure"
 	"github.com/tqgen/tqgen/runtime/tq"
@@ -23,6 +24,8 @@ type Registration struct {
 	config config
 	meter  metric.Meter // nil: nothing is measured
 	groups atomic.Uint32
+	tracer trace.Tracer  // nil: there are no spans
+	level  atomic.Uint32 // a SpanLevel
 
 	ints   map[name]metric.Int64Observable
 	floats map[name]metric.Float64Observable
@@ -45,7 +48,10 @@ type attachment interface {
 // New makes a registration that reports nothing yet. The error says which
 // option is wrong, or is the provider's.
 func New(options ...Option) (*Registration, error) {
-	r := &Registration{config: config{groups: AllGroups, buckets: map[name][]float64{}}, attached: map[any]attachment{}}
+	r := &Registration{
+		config:   config{groups: AllGroups, buckets: map[name][]float64{}, level: SpansProcess},
+		attached: map[any]attachment{},
+	}
 	for _, o := range options {
 		o(&r.config)
 	}
@@ -53,6 +59,7 @@ func New(options ...Option) (*Registration, error) {
 		return nil, err
 	}
 	r.groups.Store(uint32(r.config.groups))
+	r.openSpans()
 	if r.config.provider == nil {
 		return r, nil
 	}
@@ -192,11 +199,13 @@ func (r *Registration) detach(key any) error {
 	return a.close()
 }
 
-// Close detaches everything. Closing twice is no error.
+// Close detaches everything and starts no more spans; those that have begun
+// end when they end. Closing twice is no error.
 func (r *Registration) Close() error {
 	r.mu.Lock()
 	attached := r.attached
 	r.attached, r.closed = nil, true
+	r.level.Store(uint32(SpansOff))
 	r.mu.Unlock()
 	var errs []error
 	for _, a := range attached {

@@ -21,6 +21,9 @@ type RunOptions struct {
 	// Grace is how long handlers may go on once Run is to end. 0 means the
 	// queue's lease time, [NoGrace] not at all.
 	Grace time.Duration
+	// Wrap, if not nil, gives what Run calls instead of a worker: one that does
+	// more, such as spans, and calls that. It is called once for each worker.
+	Wrap func(Worker) Worker
 }
 
 // NoGrace as RunOptions.Grace cancels handlers as soon as Run is to end.
@@ -102,7 +105,11 @@ func Run(ctx context.Context, o RunOptions, p RunPolicy, newWorker func() Worker
 	defer pool.giveUp()
 
 	for range o.Workers {
-		pool.workers = append(pool.workers, &runWorker{pool: pool, typed: newWorker()})
+		typed := newWorker()
+		if o.Wrap != nil {
+			typed = o.Wrap(typed)
+		}
+		pool.workers = append(pool.workers, &runWorker{pool: pool, typed: typed})
 	}
 	pool.active.Store(int64(o.Workers))
 	for _, w := range pool.workers {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -1013,4 +1014,33 @@ func TestRunAllocations(t *testing.T) { //nolint:paralleltest // AllocsPerRun wa
 func BenchmarkRun(b *testing.B) {
 	b.ReportAllocs()
 	_ = Run(b.Context(), RunOptions{}, runPolicy, func() Worker { return &plainWorker{n: b.N} })
+}
+
+// Run calls what Wrap gives in place of its workers, once for each.
+func TestRunWraps(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q, wrapped, called := newRunQueue(5), 0, atomic.Int64{}
+		o := RunOptions{Workers: 3, Wrap: func(w Worker) Worker {
+			wrapped++
+
+			return countedWorker{w, &called}
+		}}
+		err := startRun(t.Context(), q, o, func(context.Context, uint64, fakeLease) error { return nil }).end()
+		if err != nil || wrapped != 3 || called.Load() != 5 {
+			t.Errorf("%d workers wrapped, %d calls, %v; want 3 and 5", wrapped, called.Load(), err)
+		}
+	})
+}
+
+// countedWorker counts what it handles.
+type countedWorker struct {
+	Worker
+	called *atomic.Int64
+}
+
+func (w countedWorker) Handle(ctx context.Context) error {
+	w.called.Add(1)
+
+	return w.Worker.Handle(ctx)
 }
