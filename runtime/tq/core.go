@@ -258,10 +258,12 @@ func (c *core) heartbeat(i Slot, t *Token, now Instant) (Instant, error) {
 	if s == nil {
 		return 0, ErrLeaseLost
 	}
-	s.until = now + Instant(c.opt.Lease)
-	if c.leased.tail != i {
-		c.endLease(i)
-		c.push(&c.leased, i)
+	if until := now + Instant(c.opt.Lease); until >= s.until { // else it is one of an earlier owner, with more than that left
+		s.until = until
+		if c.leased.tail != i {
+			c.endLease(i)
+			c.push(&c.leased, i)
+		}
 	}
 	c.count.Heartbeats++
 	c.record(Heartbeat, 0, i, now, false)
