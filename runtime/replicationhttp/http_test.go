@@ -326,7 +326,9 @@ type piecemeal struct {
 
 func (p *piecemeal) Lines(tq.Sequence) (replication.Lines, error) { return p, nil }
 
-func (p *piecemeal) Append(ctx context.Context, dst []byte) ([]byte, error) { return p.append(ctx, dst) }
+func (p *piecemeal) Append(ctx context.Context, dst []byte) ([]byte, error) {
+	return p.append(ctx, dst)
+}
 
 func (p *piecemeal) Close() error { return nil }
 

@@ -258,7 +258,7 @@ func (c *core) heartbeat(i Slot, t *Token, now Instant) (Instant, error) {
 	if s == nil {
 		return 0, ErrLeaseLost
 	}
-	if until := now + Instant(c.opt.Lease); until >= s.until { // else it is one of an earlier owner, with more than that left
+	if until := now + Instant(c.opt.Lease); until > s.until { // one of an earlier owner may have more than that left
 		s.until = until
 		if c.leased.tail != i {
 			c.endLease(i)

@@ -117,7 +117,8 @@ func TestPromoteKeeps(t *testing.T) {
 
 // TestKeptLeaseIsNotShortened: a heartbeat extends (7). One of a lease that was
 // kept, and that the clock skew lets last longer than a lease does here, leaves
-// its deadline; once less than that is left it extends it as ever.
+// its deadline, and its place among those that end with it, which a follower of
+// the new owner sees likewise; once less than that is left it extends as ever.
 func TestKeptLeaseIsNotShortened(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -135,9 +136,18 @@ func TestKeptLeaseIsNotShortened(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		begun, events := p.watchNow()
+		next := openFollower(t, policy())
+		if err := next.applySnapshot(begun); err != nil {
+			t.Fatal(err)
+		}
 		before := kept.Held.Deadline(kept.Token)
 		if until, err := kept.beat(); err != nil || !until.Equal(before) {
 			t.Errorf("heartbeat: until %v, %v; it held until %v before", until, err, before)
+		}
+		next.see(t, p, events)
+		if a, b := like(p.look(), false), like(next.state(), false); !same(a, b) {
+			t.Errorf("state (-owner +replica):\n%s", gocmp.Diff(a, b))
 		}
 		time.Sleep(5500 * time.Millisecond)
 		if until, err := kept.beat(); err != nil || !until.Equal(before.Add(500*time.Millisecond)) {
