@@ -31,6 +31,7 @@ const (
 	xtools   = "golang.org/x/tools"
 	gocmp    = "github.com/google/go-cmp"
 	xtime    = "golang.org/x/time"
+	otel     = "go.opentelemetry.io/otel"
 )
 
 // runtimes is what generated code may import.
@@ -65,6 +66,12 @@ var house = []room{
 	{path: "runtime/replicationhttp", own: []string{"runtime/tq", "runtime/replication"}},
 	{path: "runtime/backpressure", own: []string{"runtime/tq"}, other: []string{xtime}},
 	{path: "runtime/backpressurehttp", own: []string{"runtime/backpressure"}},
+	{
+		path: "runtime/telemetry", own: []string{"runtime/tq", "runtime/backpressure"},
+		other: []string{otel, otel + "/metric"},
+	},
+	{path: "runtime/diagnostics", own: []string{"runtime/tq", "runtime/backpressure"}},
+	{path: "runtime/diagnostics/client"},
 	{path: "runtime/tqtest", own: runtimes, other: []string{gocmp}},
 
 	{path: "examples/...", own: append([]string{"examples/...", "runtime/replicationhttp"}, runtimes...)},
@@ -88,6 +95,7 @@ var confined = []struct {
 	{"go/types", []string{"generator/load", "generator/plan", "generator/verify"}},
 	{xtools + "/go/packages", []string{"generator/load"}},
 	{jennifer + "/...", []string{"templates"}},
+	{otel + "/...", []string{"runtime/telemetry"}},
 }
 
 // unreachable says what must not be among everything a room leads to.

@@ -57,8 +57,7 @@ func (b *board) subscribe(l Listener) *subscription {
 
 		return s
 	}
-	s.next = b.posted
-	s.first = true
+	s.next, s.begin, s.first = b.posted, b.told, true
 	b.subs = append(b.subs, s)
 	go s.run(ctx)
 
@@ -87,7 +86,8 @@ type subscription struct {
 	wake   chan struct{} // holds one wake-up
 	done   chan struct{}
 
-	first bool   // nothing was told yet; guarded by board.mu
+	begin Signal // what was told last when the subscription began; guarded by board.mu
+	first bool   // begin was not told yet; guarded by board.mu
 	told  bool   // Active, as told last; guarded by board.mu
 	next  uint64 // number of the next signal on the board; guarded by board.mu
 	err   error  // guarded by board.mu
@@ -144,9 +144,9 @@ func (s *subscription) take() (Signal, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if s.first {
-		s.first, s.told, s.next = false, b.told.Active, b.posted
+		s.first, s.told = false, s.begin.Active
 
-		return b.told, true
+		return s.begin, true
 	}
 	if b.posted > kept {
 		s.next = max(s.next, b.posted-kept)

@@ -216,6 +216,7 @@ func (e *Engine) apply(i Slot, t *Token, v Verb, cause *TaskError, now Instant) 
 
 // refuse says why a lease is refused; mu is held.
 func (e *Engine) refuse(op string, t Token, err error) error {
+	e.refused.stale(op)
 	if e.gate.deposed {
 		err = errRevoked
 	}

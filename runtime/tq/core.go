@@ -20,6 +20,7 @@ type core struct {
 	// watches follow the depth; nil if there are none. The slice is changed
 	// under both locks, and told of tasks under that of the side they are on.
 	watches []*DepthWatch
+	meters  []*Meter // nil if nobody measures; changed under both locks
 	cross   crossing
 	_       apart
 	in      intake
@@ -211,6 +212,9 @@ func (c *core) grant(now Instant, owner string) (Slot, error) {
 	}
 	s := c.at(i)
 	c.epoch++
+	if c.meters != nil {
+		c.measureGrant(s, now)
+	}
 	s.epoch, s.granter = c.epoch, c.opt.Incarnation
 	if s.more || owner != "" {
 		s.owner, s.more = owner, true
@@ -244,8 +248,11 @@ func (c *core) complete(i Slot, t *Token, now Instant) error {
 	if s == nil {
 		return ErrLeaseLost
 	}
-	c.endLease(i)
+	c.unlease(i, now)
 	c.count.Completed++
+	if c.meters != nil {
+		c.measure(DeliveryAttempts, int64(s.attempt))
+	}
 	c.record(Completed, 0, i, now, false)
 	c.gone(i)
 
@@ -258,7 +265,11 @@ func (c *core) heartbeat(i Slot, t *Token, now Instant) (Instant, error) {
 	if s == nil {
 		return 0, ErrLeaseLost
 	}
-	if until := now + Instant(c.opt.Lease); until > s.until { // one of an earlier owner may have more than that left
+	until := max(now+Instant(c.opt.Lease), s.until) // one of an earlier owner may have more than that left
+	if c.meters != nil {
+		c.measure(HeartbeatExtension, int64(until-s.until))
+	}
+	if until > s.until {
 		s.until = until
 		if c.leased.tail != i {
 			c.endLease(i)
@@ -279,7 +290,7 @@ func (c *core) fail(i Slot, t *Token, cause *TaskError, now Instant) error {
 	}
 	s.fault(cause)
 	c.count.Failed++
-	c.endLease(i)
+	c.unlease(i, now)
 	c.retry(Failed, 0, i, now)
 
 	return nil
@@ -293,7 +304,7 @@ func (c *core) deadLetter(i Slot, t *Token, cause *TaskError, now Instant) error
 	}
 	s.fault(cause)
 	c.count.Failed++
-	c.endLease(i)
+	c.unlease(i, now)
 	c.die(Failed, 0, i, now)
 
 	return nil
@@ -338,7 +349,7 @@ func (c *core) release(i Slot, t *Token, now Instant) error {
 	if s == nil {
 		return ErrLeaseLost
 	}
-	c.endLease(i)
+	c.unlease(i, now)
 	s.attempt--
 	c.count.Released++
 	c.waitFirst(i, now)
@@ -359,7 +370,7 @@ func (c *core) expire(now Instant, limit int) (n int) {
 		}
 		s.fault(c.expired(int(s.attempt)))
 		c.count.Expired++
-		c.endLease(i)
+		c.unlease(i, now)
 		c.retry(LeaseExpired, FromExpiration, i, now)
 	}
 
@@ -386,6 +397,9 @@ func (c *core) die(kind Kind, flags Flags, i Slot, now Instant) {
 	c.record(kind, flags, i, now, true)
 	c.leave(1)
 	c.count.DeadLettered++
+	if c.meters != nil {
+		c.measure(DeliveryAttempts, int64(c.at(i).attempt))
+	}
 	c.bury(i)
 	c.record(DeadLettered, flags, i, now, c.dead.n > c.opt.Dead)
 	for c.dead.n > c.opt.Dead {

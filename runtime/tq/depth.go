@@ -1,6 +1,7 @@
 package tq
 
 import (
+	"context"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -162,7 +163,7 @@ func (c *core) tellWatches(pending, live int) {
 func (c *core) waiting() int { return len(c.first) + c.ready.n + len(c.due) + len(c.delayed) }
 
 // Probe is where monitors, instruments and diagnostics attach to a queue. It is
-// the engine without the half that handles payloads. All methods are safe for
+// the engine without what handles payloads. All methods are safe for
 // concurrent use, also after Close.
 type Probe Engine
 
@@ -174,6 +175,36 @@ func (p *Probe) Options() Options { return (*Engine)(p).Options() }
 
 // Stats is one consistent reading.
 func (p *Probe) Stats() Stats { return (*Engine)(p).Stats() }
+
+// DeadLetters lists up to limit dead letters whose number is above after, in
+// the order they died. The error is ErrDeposed.
+func (p *Probe) DeadLetters(after uint64, limit int) ([]TaskRef, error) {
+	e := (*Engine)(p)
+	refs, err := e.DeadLetters(after, limit)
+	if err == nil {
+		e.Unlock()
+	}
+
+	return refs, err
+}
+
+// NextDead waits for the dead letter after the given number: see
+// [Engine.NextDead].
+func (p *Probe) NextDead(ctx context.Context, after uint64) (TaskRef, error) {
+	e := (*Engine)(p)
+	ref, err := e.NextDead(ctx, after)
+	if err == nil {
+		e.Unlock()
+	}
+
+	return ref, err
+}
+
+// Redrive makes a dead letter ready again: see [Engine.Redrive].
+func (p *Probe) Redrive(ctx context.Context, id TaskID) error { return (*Engine)(p).Redrive(ctx, id) }
+
+// Purge removes a dead letter for good: see [Engine.Purge].
+func (p *Probe) Purge(ctx context.Context, id TaskID) error { return (*Engine)(p).Purge(ctx, id) }
 
 // Attach has w follow this queue, beginning with the depth of this moment: if
 // that reaches the high watermark, crossed is called before Attach returns. A

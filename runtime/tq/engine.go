@@ -65,6 +65,8 @@ type Engine struct {
 
 	cursors []*Cursor // guarded by mu
 	parked  int       // cursors that wait; guarded by mu
+
+	refused refusals
 }
 
 // gate is who may come in.

@@ -17,7 +17,7 @@ func (e *Engine) Put() (Slot, Instant, error) {
 		e.pmu.Unlock()
 	}
 
-	return i, now, err
+	return i, now, e.refused.enqueue(err)
 }
 
 func (e *Engine) put() (Slot, error) {
@@ -68,9 +68,13 @@ func (e *Engine) enqueue(ctx context.Context, i Slot, now, due Instant) (TaskID,
 		if err := e.waitRoom(ctx); err != nil {
 			e.core.takeBack(i)
 			e.pmu.Unlock()
-			return TaskID{}, err
+			return TaskID{}, e.refused.enqueue(err)
 		}
+		asked := now
 		now = e.clock.now()
+		if e.core.meters != nil {
+			e.core.measureBlocked(max(now-asked, 0))
+		}
 	}
 
 	return e.leave(ctx, i, now, due)
@@ -86,7 +90,7 @@ func (e *Engine) TryEnqueue(ctx context.Context, i Slot, now Instant) (TaskID, e
 	if err != nil {
 		e.core.takeBack(i)
 		e.pmu.Unlock()
-		return TaskID{}, err
+		return TaskID{}, e.refused.enqueue(err)
 	}
 
 	return e.leave(ctx, i, now, 0)
@@ -163,7 +167,7 @@ func (e *Engine) waitRoom(ctx context.Context) error {
 // The errors are those of Enqueue.
 func (e *Engine) PutBatch(ctx context.Context, want int) (room int, now Instant, err error) {
 	if err := e.claim(ctx); err != nil {
-		return 0, 0, err
+		return 0, 0, e.refused.enqueue(err)
 	}
 	now = e.clock.now()
 	e.lockAll()
@@ -171,7 +175,7 @@ func (e *Engine) PutBatch(ctx context.Context, want int) (room int, now Instant,
 	c.cross.gone.Add(1) // the claim
 	if err := e.gate.turnsAway(); err != nil {
 		e.Unlock()
-		return 0, 0, err
+		return 0, 0, e.refused.enqueue(err)
 	}
 	room = want
 	if !c.room(want) {
@@ -180,7 +184,7 @@ func (e *Engine) PutBatch(ctx context.Context, want int) (room int, now Instant,
 	room = min(room, c.unused())
 	if room <= 0 {
 		e.Unlock() // a wake-up this call had goes to the next in line
-		return 0, 0, ErrFull
+		return 0, 0, e.refused.enqueue(ErrFull)
 	}
 
 	return room, now, nil

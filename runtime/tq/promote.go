@@ -237,7 +237,7 @@ func (c *core) revoke(now Instant) {
 	c.log.whole = c.leased.n
 	for c.leased.n > 0 {
 		i := c.nextLease()
-		c.endLease(i)
+		c.unlease(i, now)
 		c.at(i).attempt--
 		c.count.Released++
 		c.waitFirst(i, now)

@@ -22,7 +22,11 @@ type slot struct {
 	lastSeq Sequence   // of the last record about it
 	died    uint64     // number of the dead letter
 	size    int        // payload bytes, once held
-	_       [16]byte   // to whole lines
+
+	// leasedAt is when the grant numbered leasedBy was made, if that was
+	// measured.
+	leasedAt Instant
+	leasedBy Epoch
 }
 
 // fault notes why an attempt failed.

@@ -109,7 +109,7 @@ func (c *core) drain(now Instant) (SnapshotHeader, []TaskRef) {
 	now = c.clock(now)
 	waiting, leased := c.waiting(), c.leased.n
 	for i := c.nextLease(); i >= 0; i = c.nextLease() {
-		c.endLease(i)
+		c.unlease(i, now)
 		c.at(i).attempt--
 		c.waitFirst(i, now)
 	}

@@ -1,0 +1,3 @@
+// Package verify holds tests only: those that need more than Go and the root
+// module.
+package verify

@@ -1,0 +1,248 @@
+package diagnostics
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/tqgen/tqgen/runtime/backpressure"
+	"github.com/tqgen/tqgen/runtime/tq"
+)
+
+// Action is what a request wants to do.
+type Action uint8
+
+// Actions.
+const (
+	Read   Action = iota
+	Mutate        // redrive or purge a dead letter
+)
+
+// Options are how a host shows what is attached. The zero Options are of use.
+type Options struct {
+	Ring           int           // events kept; 0 means 4096
+	Interval       time.Duration // between two taskqueue.stats of a queue; 0 means a second
+	Heartbeat      time.Duration // between two signs of life on a quiet stream; 0 means 15 seconds
+	WriteTimeout   time.Duration // for what is written to a client at a time; 0 means 10 seconds
+	MaxSubscribers int           // streams at a time; beyond it the answer is 503; 0 means 256
+
+	// Authorize says why a request may not do what it wants; its error is the
+	// answer, with status 403. nil lets all read.
+	Authorize func(*http.Request, Action) error
+	// Mutations opens redrive and purge, to those whom Authorize lets.
+	Mutations bool
+
+	Thresholds Thresholds
+}
+
+// Thresholds are numbers of tasks from which on a queue is degraded, or
+// unhealthy. Zero fields mean the defaults.
+type Thresholds struct {
+	PendingDegraded, PendingUnhealthy int // 1024, 2048
+	ActiveDegraded, ActiveUnhealthy   int // 64, 128
+}
+
+func (o Options) withDefaults() Options {
+	o.Ring = cmp.Or(o.Ring, 4096)
+	o.Interval = cmp.Or(o.Interval, time.Second)
+	o.Heartbeat = cmp.Or(o.Heartbeat, 15*time.Second)
+	o.WriteTimeout = cmp.Or(o.WriteTimeout, 10*time.Second)
+	o.MaxSubscribers = cmp.Or(o.MaxSubscribers, 256)
+	t := &o.Thresholds
+	t.PendingDegraded, t.PendingUnhealthy = cmp.Or(t.PendingDegraded, 1024), cmp.Or(t.PendingUnhealthy, 2048)
+	t.ActiveDegraded, t.ActiveUnhealthy = cmp.Or(t.ActiveDegraded, 64), cmp.Or(t.ActiveUnhealthy, 128)
+
+	return o
+}
+
+func (o Options) check() error {
+	if o.Ring < 1 || o.Interval < 0 || o.Heartbeat < 0 || o.WriteTimeout < 0 || o.MaxSubscribers < 0 {
+		return errors.New("diagnostics: Ring, Interval, Heartbeat, WriteTimeout and MaxSubscribers are not below zero")
+	}
+
+	return nil
+}
+
+// Host is an http.Handler that shows what is attached to it. Make one with New.
+// Its methods are safe for concurrent use.
+type Host struct {
+	o      Options
+	ring   *ring
+	routes http.Handler
+	closed chan struct{}
+	tasks  sync.WaitGroup // goroutines of the host
+
+	mu       sync.Mutex
+	over     bool
+	queues   []*queue
+	monitors []*monitor
+	streams  int
+}
+
+// New makes a host with nothing attached. The error says which option is out of
+// range. Close ends its goroutine.
+func New(o Options) (*Host, error) {
+	o = o.withDefaults()
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	h := &Host{o: o, ring: newRing(o.Ring), closed: make(chan struct{})}
+	h.routes = h.mux()
+	h.tasks.Go(h.tick)
+
+	return h, nil
+}
+
+// ServeHTTP answers below the paths that docs/diagnostics.md lists.
+func (h *Host) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.routes.ServeHTTP(w, r) }
+
+// Queue is what can be attached: every generated Local.
+type Queue interface {
+	Probe() *tq.Probe
+}
+
+// AttachQueue shows q until the host is closed. Names are unique: the error says
+// that there is a queue of this name, or matches tq.ErrClosed.
+func (h *Host) AttachQueue(q Queue) error {
+	probe := q.Probe()
+	ctx, cancel := context.WithCancel(context.Background())
+	a := &queue{
+		name: probe.Options().Name, probe: probe, meter: probe.Measure(samples, func() {}), cancel: cancel,
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	err := error(nil)
+	switch {
+	case h.over:
+		err = tq.ErrClosed
+	case h.find(a.name) != nil:
+		err = fmt.Errorf("diagnostics: a queue named %q is attached already", a.name)
+	}
+	if err != nil {
+		cancel()
+		return errors.Join(err, a.meter.Close())
+	}
+	a.look(time.Now()) // rates count from here
+	h.queues = append(h.queues, a)
+	last := a.lastDead()
+	h.tasks.Go(func() { h.followDead(ctx, a, last) })
+
+	return nil
+}
+
+// find is the queue of that name; nil if there is none. mu is held.
+func (h *Host) find(name string) *queue {
+	i := slices.IndexFunc(h.queues, func(q *queue) bool { return q.name == name })
+	if i < 0 {
+		return nil
+	}
+
+	return h.queues[i]
+}
+
+func (h *Host) queue(name string) *queue {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+
+	return h.find(name)
+}
+
+// monitor is an attached monitor.
+type monitor struct {
+	source    backpressure.Source
+	listening backpressure.Subscription
+}
+
+// AttachMonitor shows the signals of m until the host is closed. The error
+// matches tq.ErrClosed.
+func (h *Host) AttachMonitor(m backpressure.Source) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.over {
+		return tq.ErrClosed
+	}
+	h.monitors = append(h.monitors, &monitor{m, m.Subscribe(func(_ context.Context, s backpressure.Signal) error {
+		h.publish(TypeBackpressure, s.Queue, s)
+
+		return nil
+	})})
+
+	return nil
+}
+
+// publish makes an event of data. It never waits for anybody.
+func (h *Host) publish(kind, queue string, data any) { h.ring.publish(kind, queue, encode(data)) }
+
+// encode is for types of our own, which all have a JSON form.
+func encode(data any) json.RawMessage {
+	text, err := json.Marshal(data)
+	if err != nil {
+		panic(err) //nolint:forbidigo // a type of this package without a JSON form
+	}
+
+	return text
+}
+
+// followDead publishes dead letters as they come, behind the one numbered after.
+func (h *Host) followDead(ctx context.Context, q *queue, after uint64) {
+	for {
+		ref, err := q.probe.NextDead(ctx, after)
+		switch {
+		case err == nil:
+			h.publish(TypeDeadLetter, q.name, letter(q.name, ref))
+		case !errors.Is(err, tq.ErrGap):
+			return
+		}
+		after = ref.Number
+	}
+}
+
+// tick publishes the figures of all queues, again and again.
+func (h *Host) tick() {
+	t := time.NewTicker(h.o.Interval)
+	defer t.Stop()
+	for {
+		select {
+		case now := <-t.C:
+			h.mu.Lock()
+			all := slices.Clone(h.queues)
+			h.mu.Unlock()
+			for _, q := range all {
+				h.publish(TypeStats, q.name, q.look(now))
+			}
+		case <-h.closed:
+			return
+		}
+	}
+}
+
+// Close says bye to all streams and lets go of what is attached. Closing twice
+// is no error. It does not wait for requests that are being answered.
+func (h *Host) Close() error {
+	h.mu.Lock()
+	if h.over {
+		h.mu.Unlock()
+		return nil
+	}
+	h.over = true
+	queues, monitors := h.queues, h.monitors
+	h.mu.Unlock()
+	close(h.closed)
+	var errs []error
+	for _, q := range queues {
+		q.cancel()
+		errs = append(errs, q.meter.Close())
+	}
+	for _, m := range monitors {
+		errs = append(errs, m.listening.Close())
+	}
+	h.tasks.Wait()
+
+	return errors.Join(errs...)
+}

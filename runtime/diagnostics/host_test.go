@@ -1,0 +1,558 @@
+package diagnostics_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tqgen/tqgen/examples/lease"
+	"github.com/tqgen/tqgen/examples/lease/leasequeue"
+	"github.com/tqgen/tqgen/runtime/backpressure"
+	"github.com/tqgen/tqgen/runtime/diagnostics"
+	"github.com/tqgen/tqgen/runtime/diagnostics/client"
+	"github.com/tqgen/tqgen/runtime/tq"
+)
+
+const root = "/diagnostics/taskqueue"
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func newHost(t *testing.T, o diagnostics.Options) *diagnostics.Host {
+	t.Helper()
+	h, err := diagnostics.New(o)
+	must(t, err)
+	t.Cleanup(func() { h.Close() })
+
+	return h
+}
+
+// attach makes a queue and a monitor of it, both attached.
+func attach(t *testing.T, h *diagnostics.Host) *leasequeue.Local {
+	t.Helper()
+	q, err := leasequeue.New(tq.Options{Capacity: 16, High: 4, Low: 1, Attempts: 1, Cooldown: tq.NoCooldown})
+	must(t, err)
+	m, err := backpressure.New(q, backpressure.Options{Shard: "eu"})
+	must(t, err)
+	t.Cleanup(func() { m.Close(); q.Close() })
+	must(t, h.AttachQueue(q))
+	must(t, h.AttachMonitor(m))
+
+	return q
+}
+
+func enqueue(t *testing.T, q *leasequeue.Local, n int) {
+	t.Helper()
+	for range n {
+		_, err := q.TryEnqueue(context.Background(), lease.ResourceLease{ResourceID: "secret"})
+		must(t, err)
+	}
+}
+
+// fail makes n tasks dead letters.
+func fail(t *testing.T, q *leasequeue.Local, n int) {
+	t.Helper()
+	for range n {
+		l, err := q.TryLease(context.Background())
+		must(t, err)
+		must(t, l.Fail(context.Background(), errors.New("<script>no</script>")))
+	}
+}
+
+// answer is what a request gets: status and body.
+func answer(h http.Handler, method, target string, header ...string) (int, string) {
+	r := httptest.NewRequest(method, target, nil)
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+
+	return w.Code, w.Body.String()
+}
+
+// wire is a response that is read while it is written.
+type wire struct {
+	*io.PipeWriter
+	header http.Header
+	status int
+}
+
+func (w *wire) Header() http.Header              { return w.header }
+func (w *wire) WriteHeader(status int)           { w.status = status }
+func (w *wire) Flush()                           {}
+func (w *wire) SetWriteDeadline(time.Time) error { return nil }
+
+// listener is a stream that is being read.
+type listener struct {
+	*client.Parser
+	t      *testing.T
+	wire   *wire
+	from   *io.PipeReader
+	cancel func()
+	done   chan struct{}
+}
+
+// stop goes away, in the middle of an event maybe.
+func (l *listener) stop() {
+	l.cancel()
+	_ = l.from.Close()
+	<-l.done
+}
+
+func listen(t *testing.T, h http.Handler, target string, header ...string) *listener {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	r := httptest.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	from, to := io.Pipe()
+	l := &listener{client.NewParser(from), t, &wire{to, http.Header{}, 200}, from, cancel, make(chan struct{})}
+	go func() {
+		defer close(l.done)
+		h.ServeHTTP(l.wire, r)
+		_ = to.Close()
+	}()
+	t.Cleanup(l.stop)
+
+	return l
+}
+
+// next is the next event, which is of that type.
+func (l *listener) next(kind string) client.Event {
+	l.t.Helper()
+	e, err := l.Next()
+	if err != nil || e.Type != kind {
+		l.t.Fatalf("event %s %s %s, %v; want %s", e.ID, e.Type, e.Data, err, kind)
+	}
+
+	return e
+}
+
+// until skips events of other types.
+func (l *listener) until(kind string) client.Event {
+	l.t.Helper()
+	for {
+		e, err := l.Next()
+		if err != nil {
+			l.t.Fatalf("%v; want %s", err, kind)
+		}
+		if e.Type == kind {
+			return e
+		}
+	}
+}
+
+func decode[T any](t *testing.T, text []byte) (v T) {
+	t.Helper()
+	if err := json.Unmarshal(text, &v); err != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+
+	return v
+}
+
+// complete checks that an object has a member for each field of v's type, and
+// none for the payload.
+func complete(t *testing.T, kind string, text []byte, v any) {
+	t.Helper()
+	got := decode[map[string]json.RawMessage](t, text)
+	var want []string
+	for _, f := range reflect.VisibleFields(reflect.TypeOf(v)) {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		want = append(want, name)
+	}
+	for _, name := range want {
+		if value, ok := got[name]; !ok || string(value) == "null" {
+			t.Errorf("%s has no %s: %s", kind, name, text)
+		}
+	}
+	if strings.Contains(string(text), "secret") {
+		t.Errorf("%s shows the payload: %s", kind, text)
+	}
+}
+
+// Invariant 39: every field of every event is on the wire.
+func TestInvariant39EveryField(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHost(t, diagnostics.Options{})
+		q := attach(t, h)
+		synctest.Wait()
+		l := listen(t, h, root)
+		snapshot := l.next(diagnostics.TypeSnapshot)
+		complete(t, "snapshot", snapshot.Data, diagnostics.Snapshot{})
+		parts := decode[struct{ Queues, Backpressure []json.RawMessage }](t, snapshot.Data)
+		complete(t, "stats in a snapshot", parts.Queues[0], diagnostics.QueueStats{})
+		complete(t, "signal in a snapshot", parts.Backpressure[0], backpressure.Signal{})
+
+		time.Sleep(1500 * time.Millisecond)
+		enqueue(t, q, 5)
+		e := l.until(diagnostics.TypeBackpressure)
+		complete(t, "signal", e.Data, backpressure.Signal{})
+		s := decode[backpressure.Signal](t, e.Data)
+		want := backpressure.Signal{
+			Queue: "resource-lease", Shard: "eu", Active: true, Pending: 4, High: 4, Low: 1, Generation: 1,
+			ObservedAt: s.ObservedAt,
+		}
+		if diff := cmp.Diff(want, s); diff != "" || time.Since(s.ObservedAt) > time.Second {
+			t.Errorf("signal (-want +got):\n%s", diff)
+		}
+
+		time.Sleep(300 * time.Millisecond)
+		fail(t, q, 1)
+		e = l.until(diagnostics.TypeDeadLetter)
+		letter := decode[diagnostics.DeadLetter](t, e.Data)
+		if letter.Queue != "resource-lease" || letter.Number != 1 || letter.Attempts != 1 || letter.Code != tq.CodeFailed ||
+			letter.Error != "<script>no</script>" || letter.Task == "" || letter.EnqueuedAt.IsZero() {
+			t.Errorf("dead letter %s", e.Data)
+		}
+		e = l.until(diagnostics.TypeStats)
+		complete(t, "stats", e.Data, diagnostics.QueueStats{})
+		stats := decode[diagnostics.QueueStats](t, e.Data)
+		wantStats := diagnostics.QueueStats{
+			Queue: "resource-lease", ObservedAt: stats.ObservedAt, Pending: 4, Dead: 1, Capacity: 16, High: 4, Low: 1,
+			OldestAgeSeconds: 0.5, WaitP50Seconds: 0.3, WaitP99Seconds: 0.3,
+			Total:  diagnostics.Outcomes{Enqueued: 5, Leased: 1, Failed: 1, DeadLettered: 1},
+			PerSec: diagnostics.Rates{Enqueued: 5, Leased: 1, Failed: 1, DeadLettered: 1},
+		}
+		if diff := cmp.Diff(wantStats, stats); diff != "" {
+			t.Errorf("stats (-want +got):\n%s", diff)
+		}
+
+		must(t, h.Close())
+		complete(t, "bye", l.until(diagnostics.TypeBye).Data, diagnostics.Bye{})
+		if _, err := l.Next(); !errors.Is(err, io.EOF) {
+			t.Errorf("after bye: %v", err)
+		}
+	})
+}
+
+// A client that comes back goes on behind the event it names; one that was away
+// for too long is told what it has missed, and what there is.
+func TestResume(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHost(t, diagnostics.Options{Ring: 4, Interval: time.Hour})
+		q := attach(t, h)
+		l := listen(t, h, root)
+		first := l.next(diagnostics.TypeSnapshot)
+		l.stop()
+		signal := func() {
+			enqueue(t, q, 5)
+			synctest.Wait()
+			for range 5 {
+				g, err := q.TryLease(t.Context())
+				must(t, err)
+				must(t, g.Complete(t.Context()))
+			}
+			synctest.Wait()
+		}
+		signal() // two events
+		l = listen(t, h, root, "Last-Event-ID", first.ID)
+		a := l.next(diagnostics.TypeBackpressure)
+		b := l.next(diagnostics.TypeBackpressure)
+		same := listen(t, h, root+"?lastEventId="+a.ID).next(diagnostics.TypeBackpressure)
+		if diff := cmp.Diff(b, same); diff != "" {
+			t.Errorf("behind %s (-there +here):\n%s", a.ID, diff)
+		}
+
+		for range 3 { // six events more, of which four are kept
+			signal()
+		}
+		l = listen(t, h, root, "Last-Event-ID", a.ID)
+		epoch, _, _ := strings.Cut(a.ID, ".")
+		seq := func(id string) (n uint64) {
+			_, err := fmt.Sscanf(id, epoch+".%d", &n)
+			must(t, err)
+
+			return n
+		}
+		gap := decode[diagnostics.Gap](t, l.next(diagnostics.TypeGap).Data)
+		snapshot := l.next(diagnostics.TypeSnapshot)
+		want := diagnostics.Gap{From: seq(a.ID) + 1, To: seq(snapshot.ID), Reason: "overrun"}
+		want.Dropped = want.To - want.From + 1
+		if diff := cmp.Diff(want, gap); diff != "" {
+			t.Errorf("gap (-want +got):\n%s", diff)
+		}
+		for _, id := range []string{"other.1", "nonsense", epoch + ".999999"} {
+			l = listen(t, h, root, "Last-Event-ID", id)
+			if gap := decode[diagnostics.Gap](t, l.next(diagnostics.TypeGap).Data); gap.Reason != "unknown" {
+				t.Errorf("%s: %+v", id, gap)
+			}
+			l.next(diagnostics.TypeSnapshot)
+		}
+	})
+}
+
+// What a stream is like besides its events.
+func TestStream(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHost(t, diagnostics.Options{Interval: 10 * time.Minute, MaxSubscribers: 2, Heartbeat: time.Minute})
+		q := attach(t, h)
+		synctest.Wait()
+		l := listen(t, h, root+"?types=taskqueue.deadletter,x&queues=resource-lease")
+		l.next(diagnostics.TypeSnapshot)
+		for key, want := range map[string]string{
+			"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no",
+			"Access-Control-Allow-Origin": "",
+		} {
+			if got := l.wire.header.Get(key); got != want {
+				t.Errorf("%s: %q, want %q", key, got, want)
+			}
+		}
+		plain := listen(t, h, "/omnirelay/control/backpressure/stream")
+		synctest.Wait() // it has no first event
+		status, _ := answer(h, http.MethodGet, root)
+		if status != http.StatusServiceUnavailable {
+			t.Errorf("a third stream of two: %d", status)
+		}
+
+		enqueue(t, q, 5)
+		s := decode[backpressure.Signal](t, plain.next("message").Data)
+		for !s.Active { // what there was when it came
+			s = decode[backpressure.Signal](t, plain.next("message").Data)
+		}
+		fail(t, q, 1)
+		if e := l.next(diagnostics.TypeDeadLetter); len(e.ID) == 0 {
+			t.Error("an event without id")
+		}
+		plain.stop() // makes room
+		third := listen(t, h, root+"?queues=another")
+		third.next(diagnostics.TypeSnapshot)
+		fail(t, q, 1)
+		go func() {
+			time.Sleep(5 * time.Minute) // only signs of life, which are no events
+			_ = h.Close()
+		}()
+		third.next(diagnostics.TypeBye)
+		l.until(diagnostics.TypeBye)
+		<-third.done
+		if status, _ := answer(h, http.MethodGet, root); status != http.StatusServiceUnavailable {
+			t.Errorf("a stream of a closed host: %d", status)
+		}
+		if err := h.AttachQueue(q); !errors.Is(err, tq.ErrClosed) {
+			t.Errorf("attached to a closed host: %v", err)
+		}
+	})
+}
+
+// Latest, history and pages are JSON of what the stream has.
+func TestQueries(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHost(t, diagnostics.Options{Interval: time.Hour})
+		if status, _ := answer(h, http.MethodGet, "/omnirelay/control/backpressure"); status != http.StatusNoContent {
+			t.Errorf("latest of nothing: %d", status)
+		}
+		q := attach(t, h)
+		if err := h.AttachQueue(q); err == nil {
+			t.Error("two queues of one name")
+		}
+		synctest.Wait()
+		enqueue(t, q, 6)
+		synctest.Wait()
+		fail(t, q, 3)
+		synctest.Wait()
+
+		_, body := answer(h, http.MethodGet, "/omnirelay/control/backpressure")
+		if s := decode[backpressure.Signal](t, []byte(body)); !s.Active {
+			t.Errorf("latest signal %s", body)
+		}
+		_, body = answer(h, http.MethodGet, root+"/latest?types="+diagnostics.TypeDeadLetter)
+		latest := decode[diagnostics.Event](t, []byte(body))
+		if l := decode[diagnostics.DeadLetter](t, latest.Data); l.Number != 3 {
+			t.Errorf("latest dead letter %s", body)
+		}
+		_, body = answer(h, http.MethodGet, root+"/history?limit=2")
+		page := decode[diagnostics.History](t, []byte(body))
+		_, body = answer(h, http.MethodGet, root+"/history?after="+page.Next)
+		rest := decode[diagnostics.History](t, []byte(body))
+		var kinds []string
+		for _, e := range slices.Concat(page.Events, rest.Events) {
+			kinds = append(kinds, e.Type)
+		}
+		want := []string{
+			diagnostics.TypeBackpressure, diagnostics.TypeBackpressure, diagnostics.TypeDeadLetter, diagnostics.TypeDeadLetter,
+			diagnostics.TypeDeadLetter,
+		}
+		if diff := cmp.Diff(want, kinds); diff != "" || len(page.Events) != 2 || rest.Missed != 0 {
+			t.Errorf("history (-want +got):\n%s", diff)
+		}
+		if status, _ := answer(h, http.MethodGet, root+"/history?after=x"); status != http.StatusBadRequest {
+			t.Errorf("history behind nonsense: %d", status)
+		}
+		_, body = answer(h, http.MethodGet, root+"/snapshot")
+		if s := decode[diagnostics.Snapshot](t, []byte(body)); len(s.Queues) != 1 || s.Queues[0].Dead != 3 {
+			t.Errorf("snapshot %s", body)
+		}
+		_, body = answer(h, http.MethodGet, root+"/deadletters?queue=resource-lease&after=1&limit=1")
+		letters := decode[struct{ DeadLetters []diagnostics.DeadLetter }](t, []byte(body)).DeadLetters
+		if len(letters) != 1 || letters[0].Number != 2 {
+			t.Errorf("dead letters behind the first: %s", body)
+		}
+		if status, _ := answer(h, http.MethodGet, root+"/deadletters?queue=none"); status != http.StatusNotFound {
+			t.Errorf("dead letters of no queue: %d", status)
+		}
+	})
+}
+
+// Who may do what is for Authorize to say, and nobody changes anything unless
+// that is opened.
+func TestMutations(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		closed := newHost(t, diagnostics.Options{})
+		if status, _ := answer(closed, http.MethodPost, root+"/deadletters/redrive"); status != http.StatusNotFound {
+			t.Errorf("redrive where it is not opened: %d", status)
+		}
+		h := newHost(t, diagnostics.Options{Mutations: true, Authorize: func(r *http.Request, a diagnostics.Action) error {
+			if a == diagnostics.Mutate && r.Header.Get("Authorization") != "operator" {
+				return errors.New("operators only")
+			}
+
+			return nil
+		}})
+		q := attach(t, h)
+		enqueue(t, q, 2)
+		fail(t, q, 2)
+		letters, err := q.DeadLetters(t.Context(), 0, 2)
+		must(t, err)
+		target := func(what string, i int) string {
+			return root + "/deadletters/" + what + "?queue=resource-lease&task=" + letters[i].ID.String()
+		}
+		for _, c := range []struct {
+			method, target string
+			header         []string
+			want           int
+		}{
+			{http.MethodPost, target("redrive", 0), nil, http.StatusForbidden},
+			{http.MethodPost, target("redrive", 0), []string{"Authorization", "operator", "Sec-Fetch-Site", "cross-site"}, http.StatusForbidden},
+			{http.MethodGet, target("redrive", 0), []string{"Authorization", "operator"}, http.StatusMethodNotAllowed},
+			{http.MethodPost, target("redrive", 0), []string{"Authorization", "operator"}, http.StatusNoContent},
+			{http.MethodPost, target("redrive", 0), []string{"Authorization", "operator"}, http.StatusNotFound},
+			{http.MethodPost, target("purge", 1), []string{"Authorization", "operator"}, http.StatusNoContent},
+			{http.MethodPost, root + "/deadletters/purge?queue=resource-lease&task=x", []string{"Authorization", "operator"}, http.StatusBadRequest},
+			{http.MethodPost, root + "/deadletters/purge?queue=x&task=" + letters[0].ID.String(), []string{"Authorization", "operator"}, http.StatusNotFound},
+		} {
+			if status, body := answer(h, c.method, c.target, c.header...); status != c.want {
+				t.Errorf("%s %s %v: %d %s, want %d", c.method, c.target, c.header, status, body, c.want)
+			}
+		}
+		if s, _ := q.Stats(t.Context()); s.Redriven != 1 || s.Purged != 1 || s.Dead != 0 {
+			t.Errorf("%+v", s)
+		}
+		must(t, q.Close())
+		if status, _ := answer(h, http.MethodPost, target("redrive", 0), "Authorization", "operator"); status != http.StatusConflict {
+			t.Errorf("redrive in a closed queue: %d", status)
+		}
+	})
+}
+
+// A backlog makes the service not ready, never dead.
+func TestHealth(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHost(t, diagnostics.Options{Thresholds: diagnostics.Thresholds{
+			PendingDegraded: 2, PendingUnhealthy: 4, ActiveDegraded: 1, ActiveUnhealthy: 2,
+		}})
+		q := attach(t, h)
+		for step, c := range []struct {
+			do     func()
+			status string
+			ready  int
+			reason string
+		}{
+			{func() {}, "healthy", 200, ""},
+			{func() { enqueue(t, q, 2) }, "degraded", 200, "2 pending, degraded from 2"},
+			{func() { enqueue(t, q, 3) }, "unhealthy", 503, "5 pending, unhealthy from 4"},
+			{func() {
+				for range 4 {
+					_, err := q.TryLease(t.Context())
+					must(t, err)
+				}
+			}, "unhealthy", 503, "4 active, unhealthy from 2"},
+		} {
+			c.do()
+			health := h.Health()
+			if health.Status != c.status || c.reason != "" && !slices.Contains(health.Queues[0].Reasons, c.reason) {
+				t.Errorf("step %d: %+v", step, health)
+			}
+			ready, body := answer(h, http.MethodGet, "/readyz")
+			if ready != c.ready {
+				t.Errorf("step %d: ready %d %s", step, ready, body)
+			}
+			if alive, _ := answer(h, http.MethodGet, "/livez"); alive != http.StatusOK {
+				t.Errorf("step %d: alive %d", step, alive)
+			}
+			if _, alias := answer(h, http.MethodGet, "/omnirelay/control/lease-health"); alias != body {
+				t.Errorf("step %d: %s is not %s", step, alias, body)
+			}
+		}
+	})
+}
+
+// Over a real connection, with a client that comes back when the server has gone
+// away for a while.
+func TestRealConnection(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, diagnostics.Options{Interval: time.Millisecond})
+	attach(t, h)
+	server := httptest.NewServer(h)
+	defer server.Close()
+	c := client.Client{URL: server.URL + root, MinBackoff: time.Millisecond}
+	seen, last, broken := 0, uint64(0), 0
+	for e, err := range c.Events(t.Context()) {
+		if err != nil {
+			broken++
+			continue
+		}
+		_, id, _ := strings.Cut(e.ID, ".")
+		var seq uint64
+		if _, err := fmt.Sscan(id, &seq); err != nil {
+			t.Fatal(err)
+		}
+		if last > 0 && seq != last+1 {
+			t.Fatalf("%s follows %d", e.ID, last)
+		}
+		last = seq
+		if seen++; seen%10 == 0 {
+			server.CloseClientConnections()
+		}
+		if seen == 50 {
+			break
+		}
+	}
+	if broken < 3 {
+		t.Errorf("the connection broke %d times, which shows nothing", broken)
+	}
+}
+
+func TestWrongOptions(t *testing.T) {
+	t.Parallel()
+	for _, o := range []diagnostics.Options{
+		{Ring: -1}, {Interval: -1}, {Heartbeat: -1}, {WriteTimeout: -1}, {MaxSubscribers: -1},
+	} {
+		if _, err := diagnostics.New(o); err == nil {
+			t.Errorf("%+v is let pass", o)
+		}
+	}
+}

@@ -1,0 +1,236 @@
+package diagnostics
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tqgen/tqgen/runtime/backpressure"
+	"github.com/tqgen/tqgen/runtime/tq"
+)
+
+const root = "/diagnostics/taskqueue"
+
+func (h *Host) mux() http.Handler {
+	m := http.NewServeMux()
+	read := func(pattern string, f http.HandlerFunc) { m.Handle("GET "+pattern, h.allowed(Read, f)) }
+	read(root, h.stream(events))
+	read(root+"/snapshot", func(w http.ResponseWriter, _ *http.Request) { reply(w, h.snapshot()) })
+	read(root+"/latest", h.latest)
+	read(root+"/history", h.history)
+	read(root+"/deadletters", h.deadLetters)
+	read("/omnirelay/control/backpressure", h.latestBackpressure)
+	read("/omnirelay/control/backpressure/stream", h.stream(plainBackpressure))
+	read("/omnirelay/control/lease-health", func(w http.ResponseWriter, _ *http.Request) { reply(w, h.Health()) })
+	m.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
+		reply(w, map[string]string{"status": "alive"})
+	})
+	m.HandleFunc("GET /readyz", h.ready)
+	if h.o.Mutations {
+		sameOrigin := http.NewCrossOriginProtection()
+		change := func(pattern string, f func(context.Context, *queue, tq.TaskID) error) {
+			m.Handle("POST "+pattern, sameOrigin.Handler(h.allowed(Mutate, h.mutate(f))))
+		}
+		change(root+"/deadletters/redrive", func(ctx context.Context, q *queue, id tq.TaskID) error {
+			return q.probe.Redrive(ctx, id)
+		})
+		change(root+"/deadletters/purge", func(ctx context.Context, q *queue, id tq.TaskID) error {
+			return q.probe.Purge(ctx, id)
+		})
+	}
+
+	return m
+}
+
+// allowed asks Authorize first.
+func (h *Host) allowed(a Action, f http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if h.o.Authorize != nil {
+			if err := h.o.Authorize(r, a); err != nil {
+				http.Error(w, err.Error(), http.StatusForbidden)
+				return
+			}
+		}
+		f(w, r)
+	})
+}
+
+func reply(w http.ResponseWriter, data any) { replyStatus(w, http.StatusOK, data) }
+
+func replyStatus(w http.ResponseWriter, status int, data any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(encode(data), '\n')) // to a client that may be gone
+}
+
+// Snapshot is everything that is attached, as it is now. The stream goes on
+// behind ID.
+type Snapshot struct {
+	ID           string                `json:"id"`
+	ObservedAt   time.Time             `json:"observedAt"`
+	Queues       []QueueStats          `json:"queues"`
+	Backpressure []backpressure.Signal `json:"backpressure"`
+	Health       Health                `json:"health"`
+}
+
+// snapshot reads the position first: what happens meanwhile comes again.
+func (h *Host) snapshot() Snapshot {
+	s, _ := h.snapshotAt()
+
+	return s
+}
+
+func (h *Host) snapshotAt() (Snapshot, uint64) {
+	position := h.ring.position()
+	now := time.Now()
+	h.mu.Lock()
+	queues, monitors := slices.Clone(h.queues), slices.Clone(h.monitors)
+	h.mu.Unlock()
+	s := Snapshot{
+		ID: h.ring.id(position), ObservedAt: now, Queues: []QueueStats{}, Backpressure: []backpressure.Signal{},
+		Health: h.Health(),
+	}
+	for _, q := range queues {
+		s.Queues = append(s.Queues, q.show(now))
+	}
+	for _, m := range monitors {
+		s.Backpressure = append(s.Backpressure, m.source.State())
+	}
+
+	return s, position
+}
+
+// filter says which events a request wants: all, or those of ?types= and
+// ?queues=, which are lists with commas.
+func filter(r *http.Request) func(*Event) bool {
+	types, queues := list(r, "types"), list(r, "queues")
+
+	return func(e *Event) bool {
+		return (len(types) == 0 || slices.Contains(types, e.Type)) &&
+			(len(queues) == 0 || e.Queue == "" || slices.Contains(queues, e.Queue))
+	}
+}
+
+func list(r *http.Request, key string) []string {
+	if v := r.URL.Query().Get(key); v != "" {
+		return strings.Split(v, ",")
+	}
+
+	return nil
+}
+
+// latest is the latest event that the filter lets through; 204 if there is none.
+func (h *Host) latest(w http.ResponseWriter, r *http.Request) {
+	e, ok := h.ring.latest(filter(r))
+	if !ok {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	reply(w, e)
+}
+
+// latestBackpressure is the latest signal alone; 204 if there is none.
+func (h *Host) latestBackpressure(w http.ResponseWriter, _ *http.Request) {
+	e, ok := h.ring.latest(isBackpressure)
+	if !ok {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	reply(w, e.Data)
+}
+
+func isBackpressure(e *Event) bool { return e.Type == TypeBackpressure }
+
+// History is a part of the events that are kept.
+type History struct {
+	Events []Event `json:"events"`
+	Missed uint64  `json:"missed"`         // events behind ?after= that are no longer kept
+	Next   string  `json:"next,omitempty"` // ?after= for what follows; "" where nothing does yet
+}
+
+const defaultLimit, maxLimit = 100, 1000
+
+// limit is ?limit=.
+func limit(r *http.Request) int {
+	n, err := strconv.Atoi(r.URL.Query().Get("limit"))
+	if err != nil || n < 1 {
+		return defaultLimit
+	}
+
+	return min(n, maxLimit)
+}
+
+// history is what is kept behind ?after=, an id.
+func (h *Host) history(w http.ResponseWriter, r *http.Request) {
+	after := uint64(0)
+	if id := r.URL.Query().Get("after"); id != "" {
+		seq, ok := h.ring.parse(id)
+		if !ok {
+			http.Error(w, "after is not an id of this host", http.StatusBadRequest)
+			return
+		}
+		after = seq
+	}
+	found, missed, _ := h.ring.after(after, limit(r), nil)
+	answer := History{Events: []Event{}, Missed: missed}
+	if len(found) > 0 {
+		answer.Next = found[len(found)-1].ID
+	}
+	wanted := filter(r)
+	for i := range found {
+		if wanted(&found[i]) {
+			answer.Events = append(answer.Events, found[i])
+		}
+	}
+	reply(w, answer)
+}
+
+// deadLetters is a page of those of ?queue= behind the number ?after=.
+func (h *Host) deadLetters(w http.ResponseWriter, r *http.Request) {
+	q := h.queue(r.URL.Query().Get("queue"))
+	if q == nil {
+		http.Error(w, "no queue of this name", http.StatusNotFound)
+		return
+	}
+	after, _ := strconv.ParseUint(r.URL.Query().Get("after"), 10, 64)
+	refs, err := q.probe.DeadLetters(after, limit(r))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusConflict)
+		return
+	}
+	page := []DeadLetter{}
+	for _, ref := range refs {
+		page = append(page, letter(q.name, ref))
+	}
+	reply(w, map[string]any{"deadLetters": page})
+}
+
+// mutate does f to the dead letter ?task= of ?queue=.
+func (h *Host) mutate(f func(context.Context, *queue, tq.TaskID) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		q := h.queue(r.URL.Query().Get("queue"))
+		id, err := tq.ParseTaskID(r.URL.Query().Get("task"))
+		switch {
+		case q == nil:
+			http.Error(w, "no queue of this name", http.StatusNotFound)
+			return
+		case err != nil:
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		err = f(r.Context(), q, id)
+		switch {
+		case errors.Is(err, tq.ErrUnknownTask):
+			http.Error(w, err.Error(), http.StatusNotFound)
+		case err != nil:
+			http.Error(w, err.Error(), http.StatusConflict)
+		default:
+			w.WriteHeader(http.StatusNoContent)
+		}
+	}
+}

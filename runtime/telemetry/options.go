@@ -1,0 +1,95 @@
+package telemetry
+
+import (
+	"fmt"
+	"slices"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+)
+
+// Option is one setting of New.
+type Option func(*config)
+
+type config struct {
+	provider   metric.MeterProvider
+	service    string
+	shard      string
+	attributes []attribute.KeyValue
+	tags       func(queue string) []attribute.KeyValue
+	groups     Groups
+	hugoUnits  bool
+	omni       bool
+	buckets    map[name][]float64
+}
+
+// WithMeterProvider has instruments made by p. Without it nothing is measured.
+func WithMeterProvider(p metric.MeterProvider) Option {
+	return func(c *config) { c.provider = p }
+}
+
+// WithServiceName sets the attribute service.name.
+func WithServiceName(name string) Option { return func(c *config) { c.service = name } }
+
+// WithShard sets the attribute taskqueue.shard of what names none itself.
+func WithShard(shard string) Option { return func(c *config) { c.shard = shard } }
+
+// WithAttributes sets attributes of everything.
+func WithAttributes(kv ...attribute.KeyValue) Option {
+	return func(c *config) { c.attributes = append(c.attributes, kv...) }
+}
+
+// WithTags sets attributes by queue. tags is called once when a queue or a
+// monitor is attached.
+func WithTags(tags func(queue string) []attribute.KeyValue) Option {
+	return func(c *config) { c.tags = tags }
+}
+
+// WithGroups says which instruments report at the beginning; without it all do.
+func WithGroups(g Groups) Option { return func(c *config) { c.groups = g } }
+
+// WithHugoUnits gives units as they were before: items, not {item}.
+func WithHugoUnits() Option { return func(c *config) { c.hugoUnits = true } }
+
+// WithOmniRelayNames also reports under the names omnirelay.resourcelease.*.
+func WithOmniRelayNames() Option { return func(c *config) { c.omni = true } }
+
+// WithBuckets sets the bounds of one histogram, in its unit and rising.
+func WithBuckets(instrument string, bounds ...float64) Option {
+	return func(c *config) { c.buckets[name(instrument)] = bounds }
+}
+
+func (c *config) check() error {
+	for n, bounds := range c.buckets {
+		i := slices.IndexFunc(specs, func(s spec) bool { return s.name == n })
+		if i < 0 || specs[i].kind != histogram {
+			return fmt.Errorf("telemetry: WithBuckets: there is no histogram %q", string(n))
+		}
+		rising := slices.IsSorted(bounds) && len(slices.Compact(slices.Clone(bounds))) == len(bounds)
+		if len(bounds) == 0 || !rising {
+			return fmt.Errorf("telemetry: WithBuckets: the bounds of %s are not rising: %v", string(n), bounds)
+		}
+	}
+
+	return nil
+}
+
+// set is the attributes of a queue's measurements.
+func (c *config) set(queue, shard string) []attribute.KeyValue {
+	kv := []attribute.KeyValue{keyName.String(queue)}
+	if c.service != "" {
+		kv = append(kv, keyService.String(c.service))
+	}
+	if shard == "" {
+		shard = c.shard
+	}
+	if shard != "" {
+		kv = append(kv, keyShard.String(shard))
+	}
+	kv = append(kv, c.attributes...)
+	if c.tags != nil {
+		kv = append(kv, c.tags(queue)...)
+	}
+
+	return kv
+}

@@ -1,0 +1,224 @@
+package telemetry
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel/metric"
+
+	"github.com/tqgen/tqgen/runtime/tq"
+)
+
+const (
+	// interval is how long samples wait in the queue at most, so that many are
+	// recorded at once.
+	interval = 10 * time.Millisecond
+	// buffered samples are kept in the queue meanwhile.
+	buffered = 4096
+	// SamplesPerSecond is how many values of a queue's histograms are recorded in
+	// a second; a task makes three to five.
+	SamplesPerSecond = buffered * int(time.Second/interval)
+)
+
+// queue is an attached queue.
+type queue struct {
+	r         *Registration
+	probe     *tq.Probe
+	labels    labels
+	rejected  [5]labels // in the order of errorTypes
+	stale     [6]labels // in the order of operations
+	callbacks metric.Registration
+
+	mu      sync.Mutex
+	meter   *tq.Meter // nil while no group needs it
+	samples []tq.Sample
+	lost    uint64
+	wake    chan struct{} // holds one wake-up
+	stop    chan struct{}
+	done    chan struct{}
+}
+
+var (
+	errorTypes = [5]string{tq.CodeFull, tq.CodeClosed, tq.CodeDrained, "canceled", "deadline_exceeded"}
+	operations = [6]string{"complete", "heartbeat", "fail", "release", "dead-letter", "resume"}
+)
+
+func newQueue(r *Registration, probe *tq.Probe) (*queue, error) {
+	kv := r.config.set(probe.Options().Name, "")
+	q := &queue{
+		r: r, probe: probe, labels: newLabels(kv),
+		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
+	}
+	for i, t := range errorTypes {
+		q.rejected[i] = newLabels(kv, keyError.String(t))
+	}
+	for i, op := range operations {
+		q.stale[i] = newLabels(kv, keyOperation.String(op))
+	}
+	callbacks, err := r.observe(q.observe)
+	if err != nil {
+		return nil, err
+	}
+	q.callbacks = callbacks
+	q.regroup(Groups(r.groups.Load()))
+	go q.run()
+
+	return q, nil
+}
+
+// regroup has the queue measure if somebody wants to know.
+func (q *queue) regroup(g Groups) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	switch wanted := g&(Depth|Throughput) != 0; {
+	case wanted && q.meter == nil:
+		q.meter = q.probe.Measure(buffered, q.call)
+	case !wanted && q.meter != nil:
+		_ = q.meter.Close() // it never fails
+		q.meter = nil
+	}
+}
+
+// call is called under a lock of the queue.
+func (q *queue) call() {
+	select {
+	case q.wake <- struct{}{}:
+	default: // it is awake
+	}
+}
+
+func (q *queue) run() {
+	defer close(q.done)
+	pause := time.NewTimer(interval)
+	defer pause.Stop()
+	for {
+		select {
+		case <-q.wake:
+		case <-q.stop:
+			return
+		}
+		pause.Reset(interval)
+		select {
+		case <-pause.C:
+		case <-q.stop:
+			return
+		}
+		q.record()
+	}
+}
+
+// record records what the queue has measured since the last time.
+func (q *queue) record() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.meter == nil {
+		return
+	}
+	samples, lost := q.meter.Take(q.samples[:0])
+	q.samples = samples
+	q.lost += lost
+	depth, throughput := q.r.on(Depth), q.r.on(Throughput)
+	for _, s := range samples {
+		switch {
+		case s.Measure == tq.PendingDepth || s.Measure == tq.ActiveDepth:
+			if depth {
+				q.recordDepth(s)
+			}
+		case throughput:
+			q.recordThroughput(s)
+		}
+	}
+}
+
+func (q *queue) recordDepth(s tq.Sample) {
+	usual, omni := pendingDepth, omniPending
+	if s.Measure == tq.ActiveDepth {
+		usual, omni = activeDepth, omniActive
+	}
+	q.r.recordInt(usual, s.Value, &q.labels)
+	if q.r.config.omni {
+		q.r.recordInt(omni, s.Value, &q.labels)
+	}
+}
+
+func (q *queue) recordThroughput(s tq.Sample) {
+	switch s.Measure {
+	case tq.WaitDuration:
+		q.r.recordDuration(waitDuration, s.Value, 1e9, &q.labels)
+	case tq.LeaseDuration:
+		q.r.recordDuration(leaseDuration, s.Value, 1e6, &q.labels)
+	case tq.HeartbeatExtension:
+		q.r.recordDuration(extension, s.Value, 1e6, &q.labels)
+	case tq.BlockedDuration:
+		q.r.recordDuration(blockedDuration, s.Value, 1e9, &q.labels)
+	case tq.DeliveryAttempts:
+		q.r.recordInt(attempts, s.Value, &q.labels)
+	}
+}
+
+// observe is called when instruments are collected. It records first, so that
+// histograms are up to date, too.
+func (q *queue) observe(_ context.Context, out metric.Observer) error {
+	q.record()
+	o := observer{q.r, out}
+	stats := q.probe.Stats()
+	if q.r.on(Depth) {
+		q.observeDepth(o, &stats)
+	}
+	if q.r.on(Throughput) {
+		q.observeThroughput(o, &stats)
+	}
+
+	return nil
+}
+
+func (q *queue) observeDepth(o observer, s *tq.Stats) {
+	l := &q.labels
+	o.int(pending, int64(s.Pending()), l)
+	o.int(active, int64(s.Active()), l)
+	o.int(pendingLimit, int64(s.Capacity), l)
+	o.int(deadPending, int64(s.Dead), l)
+	o.o.ObserveFloat64(q.r.floats[oldestAge], s.OldestReady.Seconds(), l.observe...)
+}
+
+func (q *queue) observeThroughput(o observer, s *tq.Stats) {
+	l := &q.labels
+	o.count(enqueued, s.Enqueued, l)
+	o.count(requeued, s.Requeued, l)
+	o.count(deadlettered, s.DeadLettered, l)
+	o.count(leased, s.Granted, l)
+	o.count(completed, s.Completed, l)
+	o.count(failed, s.Failed, l)
+	o.count(expired, s.Expired, l)
+	o.count(heartbeats, s.Heartbeats, l)
+	o.count(released, s.Released, l)
+	o.count(drained, s.Drained, l)
+	o.count(restored, s.Restored, l)
+	o.count(redriven, s.Redriven, l)
+	o.count(purged, s.Purged, l)
+	q.mu.Lock()
+	missed := q.lost
+	q.mu.Unlock()
+	o.count(lost, missed, l)
+	refused := q.probe.Refusals()
+	for i, n := range [...]uint64{
+		refused.Full, refused.Closed, refused.Drained, refused.Cancelled, refused.TimedOut,
+	} {
+		o.count(rejected, n, &q.rejected[i])
+	}
+	for i, n := range [...]uint64{
+		refused.Complete, refused.Heartbeat, refused.Fail, refused.Release, refused.DeadLetter, refused.Resume,
+	} {
+		o.count(stale, n, &q.stale[i])
+	}
+}
+
+func (q *queue) close() error {
+	q.record()
+	close(q.stop)
+	<-q.done
+	q.regroup(0)
+
+	return q.callbacks.Unregister()
+}
