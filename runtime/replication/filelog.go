@@ -146,6 +146,9 @@ func (l *FileLog) Position() Position {
 func (l *FileLog) Append(h *Header, encode func(dst []byte) ([]byte, error)) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if err := l.usable(); err != nil {
+		return err
+	}
 	at := Position{Incarnation: h.Incarnation, Sequence: h.Sequence}
 	end, over := l.ends[at.Incarnation]
 	switch {
@@ -164,6 +167,9 @@ func (l *FileLog) Append(h *Header, encode func(dst []byte) ([]byte, error)) err
 func (l *FileLog) AppendSnapshot(h *tq.SnapshotHeader, encode func(dst []byte) ([]byte, error)) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if err := l.usable(); err != nil {
+		return err
+	}
 	at := Position{Incarnation: h.Incarnation, Sequence: h.Sequence}
 	if _, over := l.ends[at.Incarnation]; over || at.Incarnation == l.at.Incarnation && at.Sequence < l.at.Sequence {
 		return fmt.Errorf("%w: the log is at %d of %v", ErrBackwards, l.at.Sequence, l.at.Incarnation)
@@ -174,9 +180,6 @@ func (l *FileLog) AppendSnapshot(h *tq.SnapshotHeader, encode func(dst []byte) (
 
 // write writes one record; mu is held.
 func (l *FileLog) write(kind byte, at Position, encode func(dst []byte) ([]byte, error)) error {
-	if err := l.usable(); err != nil {
-		return err
-	}
 	line := append(l.line[:0], "E 01234567 "...)
 	line[0] = kind
 	line, err := encode(line)

@@ -136,6 +136,30 @@ func threeEvents(t *testing.T, path string) (content []byte, begins []int) {
 	return content, begins
 }
 
+// TestFailedSync holds that an event whose synchronising failed is not taken for
+// written when it is tried again: nobody knows what the file has (invariant 21,
+// an apply that failed is not passed over).
+func TestFailedSync(t *testing.T) {
+	t.Parallel()
+	l := openLog(t, filepath.Join(t.TempDir(), "events"), FileLogOptions{SyncEvery: 1})
+	if err := appendEvent(l, event(1, 1)); err != nil {
+		t.Fatal(err)
+	}
+	boom := errors.New("boom")
+	l.broken = boom // what sync leaves
+	for _, s := range []tq.Sequence{1, 2} {
+		if err := appendEvent(l, event(1, s)); !errors.Is(err, boom) {
+			t.Errorf("event %d: %v, want %v", s, err, boom)
+		}
+	}
+	if err := l.Close(); !errors.Is(err, boom) {
+		t.Errorf("close: %v, want %v", err, boom)
+	}
+	if err := appendEvent(l, event(1, 1)); !errors.Is(err, fs.ErrClosed) {
+		t.Errorf("after it was closed: %v, want %v", err, fs.ErrClosed)
+	}
+}
+
 // TestTornTail is invariant 29: wherever the file is cut off, the events before
 // are there, the rest is dropped and said so, and the log goes on.
 func TestTornTail(t *testing.T) {

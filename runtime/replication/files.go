@@ -60,10 +60,10 @@ func OpenFileCheckpoints(dir string) (*FileCheckpoints, error) {
 
 // removeUnfinished removes what a writer that died has left behind.
 func removeUnfinished(dir string) error {
-	paths, err := filepath.Glob(filepath.Join(dir, unfinished))
-	for _, path := range paths {
-		if err == nil {
-			err = os.Remove(path)
+	entries, err := os.ReadDir(dir) // the name of dir may look like a pattern
+	for _, e := range entries {
+		if ours, _ := filepath.Match(unfinished, e.Name()); ours && err == nil {
+			err = os.Remove(filepath.Join(dir, e.Name()))
 		}
 	}
 

@@ -102,10 +102,19 @@ func TestTornCheckpoint(t *testing.T) {
 }
 
 // TestUnfinishedCheckpoint holds that a writer that died leaves the old
-// checkpoint, and nothing for ever.
+// checkpoint, and nothing for ever, whatever the folder is called.
 func TestUnfinishedCheckpoint(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
+	for _, name := range []string{"plain", "[ab]", "a[b", `*`} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testUnfinished(t, filepath.Join(t.TempDir(), name))
+		})
+	}
+}
+
+func testUnfinished(t *testing.T, dir string) {
+	t.Helper()
 	store := openFiles(t, dir)
 	if err := store.Save(t.Context(), replication.Checkpoint{Stream: "s", Position: 41, Revision: 1}, 0); err != nil {
 		t.Fatal(err)

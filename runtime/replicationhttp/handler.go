@@ -231,11 +231,13 @@ func (h *Handler) copy(ctx context.Context, out *writer, lines replication.Lines
 		}
 	}()
 	for p := range made {
+		if len(p.lines) > 0 {
+			if err := out.write(p.lines); err != nil {
+				return err
+			}
+		}
 		if p.err != nil {
 			return p.err
-		}
-		if err := out.write(p.lines); err != nil {
-			return err
 		}
 		if cap(p.lines) > 4<<20 {
 			p.lines = nil // it was for an event as large as few are
@@ -276,25 +278,27 @@ func (h *Handler) next(ctx context.Context, lines replication.Lines, buf []byte)
 	grown, err := lines.Append(soon, buf)
 	switch {
 	case err == nil:
-		err = h.short(grown)
-	case soon.Err() != nil && ctx.Err() == nil:
+		grown, err = h.short(grown)
+	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
 		grown, err = append(grown[:0], '\n'), nil
 	}
 
 	return piece{grown, err}
 }
 
-// short says whether all lines are.
-func (h *Handler) short(lines []byte) error {
-	for len(lines) > h.o.MaxLine {
-		end := bytes.IndexByte(lines, '\n')
+// short gives the lines before the first that is too long, and an error if
+// there is one.
+func (h *Handler) short(lines []byte) ([]byte, error) {
+	for rest := lines; len(rest) > h.o.MaxLine; {
+		end := bytes.IndexByte(rest, '\n')
 		if end > h.o.MaxLine {
-			return fmt.Errorf("%w: an event has %d bytes, at most %d are sent", replication.ErrTooLarge, end, h.o.MaxLine)
+			return lines[:len(lines)-len(rest)], fmt.Errorf("%w: an event has %d bytes, at most %d are sent",
+				replication.ErrTooLarge, end, h.o.MaxLine)
 		}
-		lines = lines[end+1:]
+		rest = rest[end+1:]
 	}
 
-	return nil
+	return lines, nil
 }
 
 // snapshot serves the state.

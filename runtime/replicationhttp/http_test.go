@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -318,6 +319,52 @@ func TestHandlerIsBounded(t *testing.T) {
 	deaf.open.Wait() // and soon not any more
 }
 
+// piecemeal is a feed whose lines come in pieces of its own.
+type piecemeal struct {
+	*shelf
+	append func(ctx context.Context, dst []byte) ([]byte, error)
+}
+
+func (p *piecemeal) Lines(tq.Sequence) (replication.Lines, error) { return p, nil }
+
+func (p *piecemeal) Append(ctx context.Context, dst []byte) ([]byte, error) {
+	return p.append(ctx, dst)
+}
+
+func (p *piecemeal) Close() error { return nil }
+
+// TestStreamEndsBeforeLongLine: what is read together with an event that is too
+// long, and comes before it, is sent.
+func TestStreamEndsBeforeLongLine(t *testing.T) {
+	t.Parallel()
+	f := &piecemeal{newShelf(), func(_ context.Context, dst []byte) ([]byte, error) {
+		return append(dst, "1\n22\n"+strings.Repeat("3", 101)+"\n4\n"...), nil
+	}}
+	c := client(t, serve(t, handler(t, f, replicationhttp.HandlerOptions{MaxLine: 100})), replicationhttp.ClientOptions{})
+	got, err := collect(t, c, tq.Position{}, "")
+	if diff := cmp.Diff([]string{"1", "22"}, got); diff != "" || !errors.Is(err, replication.ErrUnavailable) {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+}
+
+// TestErrorAtHeartbeat: an error of the feed ends the stream, also where it comes
+// when a heartbeat is due.
+func TestErrorAtHeartbeat(t *testing.T) {
+	t.Parallel()
+	f := &piecemeal{newShelf(), func(ctx context.Context, dst []byte) ([]byte, error) {
+		<-ctx.Done()
+
+		return dst, tq.ErrGap
+	}}
+	o := replicationhttp.HandlerOptions{Heartbeat: time.Millisecond}
+	c := client(t, serve(t, handler(t, f, o)), replicationhttp.ClientOptions{Timeout: time.Second, Silence: time.Second})
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	if err := c.Events(ctx, tq.Position{}, func([]byte) error { return nil }); !errors.Is(err, tq.ErrGap) {
+		t.Errorf("the stream ends with %v, want %v", err, tq.ErrGap)
+	}
+}
+
 // o0 is o with room for long lines.
 func o0(o replicationhttp.HandlerOptions) replicationhttp.HandlerOptions {
 	o.MaxLine = 1 << 20
@@ -415,9 +462,11 @@ func TestHostileSource(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			o := replicationhttp.ClientOptions{
-				MaxLine: limit, MaxSnapshot: limit, Silence: 100 * time.Millisecond, Timeout: 100 * time.Millisecond,
+			patience := time.Minute
+			if slices.Contains([]string{"silence", "no answer", "a byte now and then"}, c.name) {
+				patience = 100 * time.Millisecond // is what ends it
 			}
+			o := replicationhttp.ClientOptions{MaxLine: limit, MaxSnapshot: limit, Silence: patience, Timeout: patience}
 			client := client(t, serve(t, http.HandlerFunc(c.serve)), o)
 			err := client.Events(t.Context(), tq.Position{}, func(line []byte) error {
 				if len(line) > limit {

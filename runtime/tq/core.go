@@ -265,13 +265,16 @@ func (c *core) heartbeat(i Slot, t *Token, now Instant) (Instant, error) {
 	if s == nil {
 		return 0, ErrLeaseLost
 	}
+	until := max(now+Instant(c.opt.Lease), s.until) // one of an earlier owner may have more than that left
 	if c.meters != nil {
-		c.measure(HeartbeatExtension, int64(now+Instant(c.opt.Lease)-s.until))
+		c.measure(HeartbeatExtension, int64(until-s.until))
 	}
-	s.until = now + Instant(c.opt.Lease)
-	if c.leased.tail != i {
-		c.endLease(i)
-		c.push(&c.leased, i)
+	if until > s.until {
+		s.until = until
+		if c.leased.tail != i {
+			c.endLease(i)
+			c.push(&c.leased, i)
+		}
 	}
 	c.count.Heartbeats++
 	c.record(Heartbeat, 0, i, now, false)

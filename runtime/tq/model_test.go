@@ -233,7 +233,9 @@ func (m *model) settle(now time.Duration, token tq.Token, verb tq.Verb, message 
 	case tq.Fail, tq.MoveToDead:
 		m.end(now, t, &m.count.Failed, tq.Failed, 0, message, verb == tq.MoveToDead)
 	default:
-		m.place(t, tq.Leased, now+m.lease)
+		if until := now + m.lease; until > t.until { // else it keeps its place
+			m.place(t, tq.Leased, until)
+		}
 		m.emit(now, &m.count.Heartbeats, tq.Heartbeat, 0, t, false)
 	}
 

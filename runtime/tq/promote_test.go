@@ -115,6 +115,58 @@ func TestPromoteKeeps(t *testing.T) {
 	})
 }
 
+// TestKeptLeaseIsNotShortened: a heartbeat extends (7). One of a lease that was
+// kept, and that the clock skew lets last longer than a lease does here, leaves
+// its deadline, and its place among those that end with it, which a follower of
+// the new owner sees likewise; once less than that is left it extends as ever.
+func TestKeptLeaseIsNotShortened(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q, f, c := primary(t)
+		mustEnqueue(t, q, "a", "b")
+		first, second := mustLease(t, q), mustLease(t, q)
+		f.see(t, q, c)
+		_ = q.Close()
+		p, err := f.promote(policy(), tq.Takeover{Term: 2, ClockSkew: 5 * time.Second})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = p.Close() }()
+		kept, err := p.resume(first.Token)
+		if err != nil {
+			t.Fatal(err)
+		}
+		begun, events := p.watchNow()
+		next := openFollower(t, policy())
+		if err := next.applySnapshot(begun); err != nil {
+			t.Fatal(err)
+		}
+		before := kept.Held.Deadline(kept.Token)
+		if until, err := kept.beat(); err != nil || !until.Equal(before) {
+			t.Errorf("heartbeat: until %v, %v; it held until %v before", until, err, before)
+		}
+		next.see(t, p, events)
+		if a, b := like(p.look(), false), like(next.state(), false); !same(a, b) {
+			t.Errorf("state (-owner +replica):\n%s", gocmp.Diff(a, b))
+		}
+		time.Sleep(5500 * time.Millisecond)
+		if until, err := kept.beat(); err != nil || !until.Equal(before.Add(500*time.Millisecond)) {
+			t.Errorf("a late heartbeat: until %v, %v; it held until %v before", until, err, before)
+		}
+		time.Sleep(900 * time.Millisecond)
+		synctest.Wait()
+		if got := p.Stats(); got.Expired != 1 || got.Leased != 1 {
+			t.Errorf("after the other's deadline: %+v", got)
+		}
+		if _, err := p.resume(second.Token); !errors.Is(err, tq.ErrLeaseLost) {
+			t.Errorf("resume of the other: %v", err)
+		}
+		if err := kept.complete(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // TestPromoteRevokes: no token of the dead owner changes anything (9).
 func TestPromoteRevokes(t *testing.T) {
 	t.Parallel()

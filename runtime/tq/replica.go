@@ -349,7 +349,9 @@ func (r *Replica) change(t *replicaTask, rec *Record) {
 		r.lease(t, rec)
 	case Heartbeat:
 		n.Heartbeats++
-		r.lease(t, rec)
+		if !rec.Deadline.Equal(t.Deadline) { // else it has kept its place
+			r.lease(t, rec)
+		}
 	case Completed:
 		n.Completed++
 		r.remove(t)
