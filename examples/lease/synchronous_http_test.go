@@ -70,7 +70,7 @@ type standby struct {
 	*leasequeue.Replica
 	came    chan tq.Sequence // unbuffered: an event is there, and not applied; nil: nobody looks
 	proceed chan struct{}    // one for each of came
-	over    <-chan struct{} // the test is
+	over    <-chan struct{}  // the test is
 	applied atomic.Uint64
 }
 
