@@ -240,8 +240,10 @@ func TestGuard(t *testing.T) {
 			done <- own.Guard(t.Context(), &owner.Engine, time.Second, func(err error) { told = append(told, err) })
 		}()
 		time.Sleep(3500 * time.Millisecond)
+		synctest.Wait()
 		store.fail = true
 		time.Sleep(2 * time.Second)
+		synctest.Wait()
 		store.fail = false
 		if _, err := succeed(t, owner.follow(t, 10), Promotion{Terms: terms(store, "b")}); err != nil {
 			t.Fatal(err)
