@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -184,14 +185,14 @@ func TestUnseenTermsOfTheOwner(t *testing.T) {
 // flaky is a store that adds and then says that it failed.
 type flaky struct {
 	effect.Memory
-	fail bool
+	fail atomic.Bool
 }
 
 var errStore = errors.New("store: timeout")
 
 func (f *flaky) TryAdd(ctx context.Context, key string, value []byte) (bool, error) {
 	added, err := f.Memory.TryAdd(ctx, key, value)
-	if err == nil && f.fail {
+	if err == nil && f.fail.Load() {
 		err = errStore
 	}
 
@@ -199,7 +200,7 @@ func (f *flaky) TryAdd(ctx context.Context, key string, value []byte) (bool, err
 }
 
 func (f *flaky) Get(ctx context.Context, key string) ([]byte, bool, error) {
-	if f.fail {
+	if f.fail.Load() {
 		return nil, false, errStore
 	}
 
@@ -210,14 +211,15 @@ func (f *flaky) Get(ctx context.Context, key string) ([]byte, bool, error) {
 // is the same one.
 func TestUncertainClaim(t *testing.T) {
 	t.Parallel()
-	store := &flaky{fail: true}
+	store := new(flaky)
+	store.fail.Store(true)
 	owner := openBare(t, 1)
 	r := owner.follow(t, 10)
 	how := Promotion{Terms: terms(store, "b")}
 	if _, err := succeed(t, r, how); !errors.Is(err, errStore) {
 		t.Fatalf("the store's error is lost: %v", err)
 	}
-	store.fail = false
+	store.fail.Store(false)
 	if q, err := succeed(t, r, how); err != nil || q.Term() != 2 {
 		t.Fatalf("tried again: %v", err)
 	}
@@ -240,11 +242,9 @@ func TestGuard(t *testing.T) {
 			done <- own.Guard(t.Context(), &owner.Engine, time.Second, func(err error) { told = append(told, err) })
 		}()
 		time.Sleep(3500 * time.Millisecond)
-		synctest.Wait()
-		store.fail = true
+		store.fail.Store(true)
 		time.Sleep(2 * time.Second)
-		synctest.Wait()
-		store.fail = false
+		store.fail.Store(false)
 		if _, err := succeed(t, owner.follow(t, 10), Promotion{Terms: terms(store, "b")}); err != nil {
 			t.Fatal(err)
 		}
