@@ -48,9 +48,9 @@ demo: ## regenerate the example, then run its queue under faults for FOR (10s)
 	$(GO) run ./examples/lease/cmd/demo -for $(FOR)
 
 .PHONY: demo-failover
-demo-failover: ## kill the owner of a replicated queue, once for each of FAILOVERS, and account for every task
+demo-failover: ## kill the owner of a replicated queue, twice for each of FAILOVERS, and account for every task
 	$(GO) build -o bin/ ./examples/lease/cmd/failover
-	@for seed in $(FAILOVERS); do bin/failover -seed $$seed || exit; done
+	@for seed in $(FAILOVERS); do bin/failover -seed $$seed && bin/failover -seed $$seed -sync || exit; done
 
 .PHONY: generate
 generate: ## rewrite every file that tqgen generates

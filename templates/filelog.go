@@ -88,12 +88,12 @@ func (l *$FileLog) All(ctx context.Context) iter.Seq2[$Event, error] {
 // emitReplay prints how a file is applied to something else: golden/accept/minimal.
 func emitReplay(f *file) {
 	f.declare(`
-$Replay gives what the log at path has to whoever makes a state of it: events to
-apply, and snapshots to restore, which take the place of all before. The log may
-be open for writing. A record at its end that is not whole is left out; torn says
-how many bytes that is.`, `
+$Replay gives what the log at path has to whoever makes a state of it, such as the
+Apply and ApplySnapshot of a $Replica: events to apply, and snapshots to restore,
+which take the place of all before. The log may be open for writing. A record at
+its end that is not whole is left out; torn says how many bytes that is.`, `
 func $Replay(
-	path string, apply func(*$Event) error, restore func($Snapshot) error,
+	path string, apply func(*$Event) error, restore func(*$Snapshot) error,
 ) (torn int64, err error) {
 	return replication.ReadFileLog(path, func(record *replication.LogRecord) error {
 		if record.Snapshot {
@@ -102,7 +102,7 @@ func $Replay(
 				return err
 			}
 
-			return restore(s)
+			return restore(&s)
 		}
 
 		var e $Event

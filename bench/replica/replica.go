@@ -164,8 +164,9 @@ func (f *endless) Lines(tq.Sequence) (replication.Lines, error) { return &lines{
 func (f *endless) AppendSnapshot(dst []byte) ([]byte, error) { return dst, errors.ErrUnsupported }
 
 type lines struct {
-	events []leasequeue.Event
-	next   int
+	replication.Lines // nil: nobody waits for a reader of these
+	events            []leasequeue.Event
+	next              int
 }
 
 // Append appends as many events as generated feeds read at once.

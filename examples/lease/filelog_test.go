@@ -85,7 +85,7 @@ func TestFileLog(t *testing.T) {
 		replayed = append(replayed, e.Sequence)
 
 		return nil
-	}, func(s leasequeue.Snapshot) error {
+	}, func(s *leasequeue.Snapshot) error {
 		replayed = []tq.Sequence{s.Sequence}
 
 		return nil

@@ -72,17 +72,13 @@ func ExampleFileLog() {
 	}
 	_ = log.Close()
 
-	_, err = leasequeue.Replay(path, func(e *leasequeue.Event) error {
-		fmt.Println(e.Kind, e.Payload.ResourceID)
-
-		return nil
-	}, func(leasequeue.Snapshot) error { return nil })
-	fmt.Println(err)
+	r, _ := leasequeue.NewReplica(leasequeue.Options{})
+	torn, err := leasequeue.Replay(path, r.Apply, r.ApplySnapshot)
+	fmt.Println("torn", torn, err)
+	fmt.Println("at", r.Position().Sequence, "completed", r.Counters().Completed)
 	// Output:
-	// Enqueued i-1
-	// LeaseGranted i-1
-	// Completed i-1
-	// <nil>
+	// torn 0 <nil>
+	// at 3 completed 1
 }
 
 // SQLCheckpoints is a checkpoint store on a table

@@ -15,15 +15,15 @@ import (
 type Feed interface {
 	// Queue is the queue's name, and which life of it this is.
 	Queue() (name string, life tq.Incarnation)
-	// Lines gives the events after a sequence. The error is tq.ErrGap if they
-	// are not held.
+	// Lines gives the events after a sequence, or after what there is by now if
+	// that is tq.Latest. The error is tq.ErrGap if they are not held.
 	Lines(after tq.Sequence) (Lines, error)
 	// AppendSnapshot appends the state's wire form.
 	AppendSnapshot(dst []byte) ([]byte, error)
 }
 
 // Lines are the events of a feed, one reader's. They are for one goroutine at a
-// time; Close may be called from any.
+// time, but for the methods that say otherwise; Close may be called from any.
 type Lines interface {
 	// Append waits for an event and appends its wire form, and those of some
 	// that are there after it, each with a line feed at its end. The error is
@@ -31,6 +31,15 @@ type Lines interface {
 	// tq.ErrDeposed if nothing more comes, or what keeps an event from being
 	// written; dst is returned as it was then.
 	Append(ctx context.Context, dst []byte) ([]byte, error)
+	// Lag is how many events the reader has not taken yet. It may be called from
+	// any goroutine, and so may the methods below.
+	Lag() tq.Sequence
+	// Synchronous makes the queue's operations wait for this reader, Acknowledge
+	// says what it has for good, and Fail that it cannot take more: see
+	// [tq.Cursor.Synchronous].
+	Synchronous(o tq.SyncOptions) error
+	Acknowledge(seq tq.Sequence)
+	Fail(err error)
 	Close() error
 }
 

@@ -30,6 +30,10 @@ type ClientOptions struct {
 	// Timeout is how long the source may take to answer, and to send a snapshot
 	// after it did. 1 min.
 	Timeout time.Duration
+	// Acknowledge tells the source of each event for which line has returned
+	// nil, as fast as it answers: of many at once where they come fast. The
+	// source must be synchronous. It may take Silence to answer.
+	Acknowledge bool
 	// MaxLine is how many bytes an event may have. 16 MiB.
 	MaxLine int
 	// MaxSnapshot is how many bytes a snapshot may have. 1 GiB.
@@ -80,16 +84,26 @@ func (c *Client) Events(ctx context.Context, after tq.Position, line func([]byte
 	if after.Incarnation != 0 {
 		query.Set("incarnation", after.Incarnation.String())
 	}
+	if c.o.Acknowledge {
+		query.Set("acknowledge", "")
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
+	var acks acknowledger
+	defer acks.wait()
 	defer cancel(nil)
 	silence := time.AfterFunc(c.o.Timeout, func() { cancel(errSilent) })
 	defer silence.Stop()
-	res, err := c.get(ctx, "events", query)
+	res, err := c.ask(ctx, http.MethodGet, "events", query)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = res.Body.Close() }() // it was read, or is not wanted
 	silence.Stop()
+	if c.o.Acknowledge {
+		if err := acks.begin(ctx, cancel, c, res.Header, uint64(after.Sequence)); err != nil {
+			return err
+		}
+	}
 	body := &timedReader{in: res.Body, over: silence, left: c.o.Silence}
 	lines := lineReader{in: bufio.NewReaderSize(body, chunk), max: c.o.MaxLine}
 	for {
@@ -106,6 +120,7 @@ func (c *Client) Events(ctx context.Context, after tq.Position, line func([]byte
 			if err := line(text); err != nil {
 				return err
 			}
+			acks.taken()
 		}
 		body.left = c.o.Silence
 	}
@@ -156,7 +171,7 @@ func broken(ctx context.Context, err error) error {
 func (c *Client) Snapshot(ctx context.Context) ([]byte, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, 2*c.o.Timeout, errSlow)
 	defer cancel()
-	res, err := c.get(ctx, "snapshot", nil)
+	res, err := c.ask(ctx, http.MethodGet, "snapshot", nil)
 	if err != nil {
 		return nil, err
 	}
@@ -176,11 +191,11 @@ func (c *Client) Snapshot(ctx context.Context) ([]byte, error) {
 	return doc, nil
 }
 
-// get asks and returns the answer, which has status 200.
-func (c *Client) get(ctx context.Context, path string, query url.Values) (*http.Response, error) {
+// ask returns the answer, which has status 200 or 204.
+func (c *Client) ask(ctx context.Context, method, path string, query url.Values) (*http.Response, error) {
 	u := c.base.JoinPath(path)
 	u.RawQuery = query.Encode()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	req, err := http.NewRequestWithContext(ctx, method, u.String(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -194,7 +209,7 @@ func (c *Client) get(ctx context.Context, path string, query url.Values) (*http.
 	if err != nil {
 		return nil, broken(ctx, err)
 	}
-	if res.StatusCode == http.StatusOK {
+	if res.StatusCode == http.StatusOK || res.StatusCode == http.StatusNoContent {
 		return res, nil
 	}
 	defer func() { _ = res.Body.Close() }() // what is wanted of it was read
@@ -216,7 +231,11 @@ func refusal(res *http.Response) error {
 	if known := sentinel(said.Code); known != nil {
 		return fmt.Errorf("%w: %w", err, known)
 	}
-	if res.StatusCode >= 500 || res.StatusCode == http.StatusTooManyRequests || res.StatusCode == http.StatusRequestTimeout {
+	switch res.StatusCode {
+	case http.StatusTooManyRequests, http.StatusRequestTimeout, http.StatusGone:
+		return fmt.Errorf("%w: %w", replication.ErrUnavailable, err)
+	}
+	if res.StatusCode >= 500 {
 		return fmt.Errorf("%w: %w", replication.ErrUnavailable, err)
 	}
 

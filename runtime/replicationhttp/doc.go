@@ -13,9 +13,19 @@
 // error.taskqueue.foreign if N is a position in another life of the queue, 409
 // and error.taskqueue.deposed if the owner has been succeeded.
 //
+// GET events?acknowledge&after=N&incarnation=I says, too, that the follower has
+// everything up to N for good; the header Tqgen-Stream of the answer is a name
+// for the stream that nobody else knows. POST
+// acknowledge?stream=S&after=N&incarnation=I says so of a later N while the
+// stream lasts. It is answered with 204; or refused with 410 if there is no such
+// stream, with 409 if the follower has not been sent N, or has said so of a
+// later one, or if it is of another life. The handler takes these if it is
+// synchronous: then the queue's operations wait for them.
+//
 // # Promises
 //
-// Nobody who reads holds up the queue or another reader. Both sides bound how
+// Nobody who reads holds up the queue or another reader, unless the handler is
+// synchronous, and then nobody but by not acknowledging. Both sides bound how
 // long a line and a snapshot may be, and how long they wait for each other; the
 // handler bounds how many it serves at once. A client keeps a line at a time,
 // or one snapshot.

@@ -34,6 +34,18 @@ type HandlerOptions struct {
 	MaxLine int
 	// MaxSnapshot is how many bytes a snapshot may have. 1 GiB.
 	MaxSnapshot int
+	// Synchronous makes the queue's operations wait until one follower that
+	// acknowledges has all events up to their own: applied, not only received.
+	// Which one that is does not matter, so of several the one that is furthest
+	// is to be promoted. Nil makes none wait.
+	//
+	// Where no follower acknowledges an operation waits for one to come (back),
+	// as long as its context and Timeout let it, and then answers a
+	// *tq.UncertainError. With Detach the queue does without: those who wait when
+	// the last follower goes, or for Timeout, get a *tq.UncertainError, and later
+	// operations wait for nobody until a follower has caught up. Set a Timeout
+	// then: a follower whose network is cut off looks alive for long.
+	Synchronous *tq.SyncOptions
 }
 
 func (o HandlerOptions) orDefaults() (HandlerOptions, error) {
@@ -43,6 +55,9 @@ func (o HandlerOptions) orDefaults() (HandlerOptions, error) {
 	setDefault(&o.MaxSnapshot, maxSnapshot)
 	setDuration(&o.Heartbeat, heartbeat)
 	setDuration(&o.WriteTimeout, 30*time.Second)
+	if o.Synchronous != nil && o.Synchronous.Timeout < 0 {
+		return o, errors.New("replicationhttp: the Timeout of Synchronous is negative")
+	}
 	if min(o.MaxStreams, o.MaxSnapshots, o.MaxLine, o.MaxSnapshot) < 0 || min(o.Heartbeat, o.WriteTimeout) < 0 {
 		return o, errors.New("replicationhttp: a bound is negative")
 	}
@@ -74,10 +89,12 @@ const (
 	headerQueue       = "Tqgen-Queue"
 	headerIncarnation = "Tqgen-Incarnation"
 	headerEnd         = "Tqgen-End"
+	headerStream      = "Tqgen-Stream"
 )
 
 // Handler serves the events and the state of one queue, at events and snapshot
-// below where it is mounted with http.StripPrefix. It is safe for concurrent
+// below where it is mounted with http.StripPrefix, and takes acknowledgements of
+// events at acknowledge, if it is synchronous. It is safe for concurrent
 // use. A server's WriteTimeout does not apply to it; its ReadHeaderTimeout and
 // IdleTimeout do, and should be set.
 type Handler struct {
@@ -85,48 +102,59 @@ type Handler struct {
 	o         HandlerOptions
 	streams   chan struct{} // one for each that is served
 	snapshots chan struct{}
+	gate      *gate // nil unless it is synchronous
 }
 
-// NewHandler serves feed. The error says which option is out of range.
+// NewHandler serves feed. The error says which option is out of range, or is the
+// feed's if it cannot be synchronous.
 func NewHandler(feed replication.Feed, o HandlerOptions) (*Handler, error) {
 	o, err := o.orDefaults()
 	if err != nil {
 		return nil, err
 	}
 
-	return &Handler{
+	h := &Handler{
 		feed: feed, o: o,
 		streams: make(chan struct{}, o.MaxStreams), snapshots: make(chan struct{}, o.MaxSnapshots),
-	}, nil
+	}
+	if o.Synchronous != nil {
+		h.gate, err = newGate(feed, *o.Synchronous)
+	}
+
+	return h, err
 }
 
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	serve, busy := h.events, h.streams
+	serve, busy, method := h.events, h.streams, http.MethodGet
 	switch r.URL.Path {
 	case "/events", "events":
 	case "/snapshot", "snapshot":
 		serve, busy = h.snapshot, h.snapshots
+	case "/acknowledge", "acknowledge":
+		serve, busy, method = h.acknowledge, nil, http.MethodPost
 	default:
-		refuse(w, http.StatusNotFound, "", "want events or snapshot")
+		refuse(w, http.StatusNotFound, "", "want events, snapshot or acknowledge")
 		return
 	}
-	if r.Method != http.MethodGet {
-		w.Header().Set("Allow", http.MethodGet)
-		refuse(w, http.StatusMethodNotAllowed, "", "want GET")
+	if r.Method != method {
+		w.Header().Set("Allow", method)
+		refuse(w, http.StatusMethodNotAllowed, "", "want "+method)
 		return
 	}
 	if h.o.Authorize != nil && h.o.Authorize(r) != nil {
 		refuse(w, http.StatusForbidden, "", "forbidden")
 		return
 	}
-	select {
-	case busy <- struct{}{}:
-		defer func() { <-busy }()
-	default:
-		w.Header().Set("Retry-After", "1")
-		refuse(w, http.StatusServiceUnavailable, "", "as many are served as may be")
-		return
+	if busy != nil { // an acknowledgement takes no time
+		select {
+		case busy <- struct{}{}:
+			defer func() { <-busy }()
+		default:
+			w.Header().Set("Retry-After", "1")
+			refuse(w, http.StatusServiceUnavailable, "", "as many are served as may be")
+			return
+		}
 	}
 	queue, life := h.feed.Queue()
 	w.Header().Set(headerQueue, url.PathEscape(queue))
@@ -162,6 +190,9 @@ func refuseFor(w http.ResponseWriter, err error) {
 // events serves a stream.
 func (h *Handler) events(w http.ResponseWriter, r *http.Request) {
 	after, err := position(r.URL.Query())
+	if acknowledges := r.URL.Query().Has("acknowledge"); err == nil && acknowledges {
+		err = h.mayAcknowledge(after)
+	}
 	if err != nil {
 		refuse(w, http.StatusBadRequest, "", err.Error())
 		return
@@ -172,6 +203,16 @@ func (h *Handler) events(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer func() { _ = lines.Close() }() // nothing it says helps anybody
+	if r.URL.Query().Has("acknowledge") {
+		var s *stream
+		if s, err = h.gate.join(lines, after.Sequence); err != nil {
+			refuseFor(w, err)
+			return
+		}
+		defer h.gate.leave(s)
+		w.Header().Set(headerStream, s.id)
+		lines = s
+	}
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	w.Header().Set("Connection", "close") // a connection whose stream was cut off serves no more
 	w.Header().Set("Trailer", headerEnd)
@@ -232,6 +273,9 @@ func (h *Handler) copy(ctx context.Context, out *writer, lines replication.Lines
 	}()
 	for p := range made {
 		if len(p.lines) > 0 {
+			if s, ok := lines.(*stream); ok {
+				s.offer(p.lines)
+			}
 			if err := out.write(p.lines); err != nil {
 				return err
 			}

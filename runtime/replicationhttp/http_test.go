@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,6 +34,9 @@ type shelf struct {
 	end   error       // after the last; guarded by mu
 	doc   string
 	open  sync.WaitGroup // readers
+
+	acknowledged atomic.Uint64
+	synchronous  atomic.Bool
 }
 
 const life tq.Incarnation = 0xabc
@@ -55,20 +59,40 @@ func (s *shelf) Queue() (string, tq.Incarnation) { return "dispatch", life }
 func (s *shelf) Lines(after tq.Sequence) (replication.Lines, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if after == tq.Latest {
+		return &reader{s: s, standing: true}, nil
+	}
 	if after+1 < s.first {
 		return nil, tq.ErrGap
 	}
 	s.open.Add(1)
 
-	return &reader{s, int(after + 1 - s.first)}, nil
+	return &reader{s: s, next: int(after + 1 - s.first)}, nil
 }
 
 func (s *shelf) AppendSnapshot(dst []byte) ([]byte, error) { return append(dst, s.doc...), nil }
 
 type reader struct {
-	s    *shelf
-	next int
+	s        *shelf
+	next     int
+	standing bool // it is not read from
 }
+
+func (r *reader) Lag() tq.Sequence {
+	r.s.mu.Lock()
+	defer r.s.mu.Unlock()
+
+	return tq.Sequence(len(r.s.held) - r.next)
+}
+
+func (r *reader) Synchronous(tq.SyncOptions) error {
+	r.s.synchronous.Store(true)
+	return nil
+}
+
+func (r *reader) Acknowledge(seq tq.Sequence) { r.s.acknowledged.Store(uint64(seq)) }
+
+func (r *reader) Fail(error) { r.s.synchronous.Store(false) }
 
 func (r *reader) Append(ctx context.Context, dst []byte) ([]byte, error) {
 	for {
@@ -93,7 +117,9 @@ func (r *reader) Append(ctx context.Context, dst []byte) ([]byte, error) {
 }
 
 func (r *reader) Close() error {
-	r.s.open.Done()
+	if !r.standing {
+		r.s.open.Done()
+	}
 
 	return nil
 }
@@ -331,7 +357,11 @@ func (p *piecemeal) Append(ctx context.Context, dst []byte) ([]byte, error) {
 	return p.append(ctx, dst)
 }
 
-func (p *piecemeal) Close() error { return nil }
+func (p *piecemeal) Lag() tq.Sequence                 { return 0 }
+func (p *piecemeal) Synchronous(tq.SyncOptions) error { return nil }
+func (p *piecemeal) Acknowledge(tq.Sequence)          {}
+func (p *piecemeal) Fail(error)                       {}
+func (p *piecemeal) Close() error                     { return nil }
 
 // TestStreamEndsBeforeLongLine: what is read together with an event that is too
 // long, and comes before it, is sent.

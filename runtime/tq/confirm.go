@@ -48,6 +48,7 @@ type confirmations struct {
 	mu      sync.Mutex
 	readers []*Cursor // guarded by mu, and changed under the engine's locks, too
 	waiting []*unconfirmed
+	deposed bool // nobody is going to acknowledge what has not been; guarded by mu
 }
 
 // unconfirmed is one operation that waits.
@@ -71,8 +72,12 @@ func (c *confirmations) met(seq Sequence) bool {
 	return !slices.ContainsFunc(c.readers, func(r *Cursor) bool { return r.sync.acked < seq })
 }
 
-// failure is why seq will not be acknowledged, as things are; c.mu is held.
+// failure is why seq, which is not acknowledged, will not be, as things are;
+// c.mu is held.
 func (c *confirmations) failure(seq Sequence) error {
+	if c.deposed {
+		return ErrDeposed
+	}
 	for _, r := range c.readers {
 		if r.sync.failed != nil && r.sync.acked < seq {
 			return r.sync.failed
@@ -95,6 +100,14 @@ func (c *confirmations) review() {
 
 		return true
 	})
+}
+
+// depose ends all waits: whoever has taken over knows what it knows.
+func (c *confirmations) depose() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.deposed = true
+	c.review()
 }
 
 // abandon ends the waits that r keeps, with an error; c.mu is held.

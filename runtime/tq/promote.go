@@ -203,8 +203,9 @@ func (e *Engine) claimFor(ctx context.Context, h SnapshotHeader) error {
 
 // Depose says that another owner has taken over with the given term. All leases
 // are revoked, as if released, and from then on everything that would change
-// the queue answers ErrDeposed, waiting callers included. What was in it can
-// still be looked at: by WatchNow, Stats and readers, which get what there is
+// the queue answers ErrDeposed, waiting callers included; those who wait for a
+// synchronous reader get an *UncertainError with it. What was in it can still be
+// looked at: by WatchNow, Stats and readers, which get what there is
 // and then ErrDeposed. Deposing again is no error; a term that is not above the
 // queue's own is one, and changes nothing.
 func (e *Engine) Depose(term uint64) error {
@@ -221,6 +222,7 @@ func (e *Engine) Depose(term uint64) error {
 	e.core.revoke(now)
 	e.producers.dismiss(ErrDeposed)
 	e.consumers.dismiss(ErrDeposed)
+	e.confirms.depose()
 	if e.timer != nil {
 		e.timer.Stop()
 	}

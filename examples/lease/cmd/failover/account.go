@@ -77,7 +77,8 @@ func accountFor(ctx context.Context, s settings, stdout, stderr io.Writer) int {
 // play runs the two processes to their ends.
 func (a *account) play(ctx context.Context, s settings, stderr io.Writer) error {
 	rng := rand.New(rand.NewPCG(s.seed, 3))
-	owner, err := start(ctx, stderr, "-role", "owner", "-dir", s.dir, "-seed", strconv.FormatUint(s.seed, 10))
+	sync := "-sync=" + strconv.FormatBool(s.sync)
+	owner, err := start(ctx, stderr, "-role", "owner", "-dir", s.dir, sync, "-seed", strconv.FormatUint(s.seed, 10))
 	if err != nil {
 		return err
 	}
@@ -86,7 +87,12 @@ func (a *account) play(ctx context.Context, s settings, stderr io.Writer) error 
 	if err != nil || word != "url" {
 		return fmt.Errorf("the owner does not begin: %s %s: %w", word, url, err)
 	}
-	follower, err := start(ctx, stderr, "-role", "follower", "-dir", s.dir, "-url", url)
+	between, err := openNetwork(ctx, strings.TrimPrefix(url, "http://"))
+	if err != nil {
+		return err
+	}
+	defer between.cut()
+	follower, err := start(ctx, stderr, "-role", "follower", "-dir", s.dir, sync, "-url", "http://"+between.address())
 	if err != nil {
 		return err
 	}
@@ -94,6 +100,7 @@ func (a *account) play(ctx context.Context, s settings, stderr io.Writer) error 
 	if err := a.until(ctx, owner, follower, s.tasks+rng.IntN(s.tasks)); err != nil {
 		return err
 	}
+	between.cut() // a host that dies takes along what it was sending
 	owner.kill()
 	if err := a.rest(ctx, owner); err != nil { // what it had said before it died
 		return err
@@ -235,7 +242,7 @@ func recorded(ctx context.Context, r *effect.Recorder, store effect.StateStore, 
 
 // write writes the account and says whether it holds.
 func (a *account) write(w io.Writer, s settings) bool {
-	faults := a.faults()
+	faults := a.faults(s.sync)
 	var lost []string
 	completed, twice := 0, 0
 	for _, task := range a.acknowledged {
@@ -249,7 +256,11 @@ func (a *account) write(w io.Writer, s settings) bool {
 			twice++
 		}
 	}
-	fmt.Fprintf(w, "seed %d: the owner was killed within %d effects\n", s.seed, len(a.within))
+	how := ""
+	if s.sync {
+		how = ", whose operations waited for the follower,"
+	}
+	fmt.Fprintf(w, "seed %d: the owner%s was killed within %d effects\n", s.seed, how, len(a.within))
 	fmt.Fprintf(w, "promoted: %s\n", a.promoted)
 	fmt.Fprintf(w, "the old owner, back again: %s\n", a.deposed)
 	fmt.Fprintf(w, "effects that ran twice, in doubt and with the same key: %d\n", twice)
@@ -269,8 +280,9 @@ func (a *account) write(w io.Writer, s settings) bool {
 	return true
 }
 
-// faults lists what must not be.
-func (a *account) faults() []string {
+// faults lists what must not be. Where operations wait for the follower nothing
+// may be lost.
+func (a *account) faults(nothingLost bool) []string {
 	var faults []string
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
 	if !a.finished {
@@ -279,6 +291,9 @@ func (a *account) faults() []string {
 	inDoubt := 0
 	for _, task := range a.acknowledged {
 		calls := a.calls[task]
+		if nothingLost && !a.seen[task] {
+			fault("%s was acknowledged, and the follower did not have it", task)
+		}
 		if a.seen[task] && a.completed[task] != 1 {
 			fault("%s was seen, and completed %d times", task, a.completed[task])
 		}

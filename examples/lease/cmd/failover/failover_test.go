@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -18,14 +19,23 @@ func TestMain(m *testing.M) {
 // TestFailover is the demo itself, small.
 func TestFailover(t *testing.T) {
 	t.Parallel()
-	var stdout, stderr bytes.Buffer
-	if status := run([]string{"-seed", "7", "-tasks", "50"}, &stdout, &stderr); status != 0 {
-		t.Fatalf("status %d\n%s%s", status, &stdout, &stderr)
-	}
-	for _, want := range []string{"promoted: term 2", "term 2 of \"resource-lease\"", "exactly one recorded effect"} {
-		if !strings.Contains(stdout.String(), want) {
-			t.Errorf("%q is not in\n%s", want, &stdout)
-		}
+	for _, sync := range []bool{false, true} {
+		t.Run(fmt.Sprint("sync ", sync), func(t *testing.T) {
+			t.Parallel()
+			var stdout, stderr bytes.Buffer
+			if status := run([]string{"-seed", "7", "-tasks", "50", fmt.Sprint("-sync=", sync)}, &stdout, &stderr); status != 0 {
+				t.Fatalf("status %d\n%s%s", status, &stdout, &stderr)
+			}
+			want := []string{"promoted: term 2", "term 2 of \"resource-lease\"", "exactly one recorded effect"}
+			if sync {
+				want = append(want, "never replicated 0\n")
+			}
+			for _, want := range want {
+				if !strings.Contains(stdout.String(), want) {
+					t.Errorf("%q is not in\n%s", want, &stdout)
+				}
+			}
+		})
 	}
 }
 
@@ -41,8 +51,11 @@ func TestFaults(t *testing.T) {
 
 		return a
 	}
-	if faults := sound().faults(); len(faults) > 0 {
+	if faults := sound().faults(false); len(faults) > 0 {
 		t.Fatalf("faults of an account that holds: %v", faults)
+	}
+	if out := new(bytes.Buffer); len(sound().faults(true)) != 1 || sound().write(out, settings{sync: true}) {
+		t.Errorf("a task that was lost though operations waited:\n%s", out)
 	}
 	for name, breakIt := range map[string]func(*account){
 		"not finished":         func(a *account) { a.finished = false },
@@ -58,8 +71,8 @@ func TestFaults(t *testing.T) {
 		a := sound()
 		breakIt(a)
 		var out bytes.Buffer
-		if len(a.faults()) != 1 || a.write(&out, settings{}) {
-			t.Errorf("%s: %v", name, a.faults())
+		if len(a.faults(false)) != 1 || a.write(&out, settings{}) {
+			t.Errorf("%s: %v", name, a.faults(false))
 		}
 	}
 }

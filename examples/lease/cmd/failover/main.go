@@ -1,17 +1,21 @@
 // Command failover kills the owner of a queue and accounts for every task it
 // had acknowledged.
 //
-// Two processes on loopback: the owner accepts tasks, leases them to its own
-// workers and shows its events over HTTP; the follower replicates them. Some of
-// the owner's workers stand within an effect, which has happened and is not
-// recorded, when the owner is killed with SIGKILL. The follower notices, claims
-// the next term, goes on with what it has seen, leases included, and works it
-// off. Then the old owner comes back and learns that it was succeeded.
+// Two processes on loopback, with a network between them that takes its time: the
+// owner accepts tasks, leases them to its own workers and shows its events over
+// HTTP; the follower replicates them. Some of the owner's workers stand within an
+// effect, which has happened and is not recorded, when the owner is killed with
+// SIGKILL, and what it had sent and was still under way is lost. The follower
+// notices, claims the next term, goes on with what it has seen, leases included,
+// and works it off. Then the old owner comes back and learns that it was
+// succeeded.
 //
 // At the end each acknowledged task the follower had seen is completed, with
 // exactly one recorded effect; an effect that ran twice had the same
 // idempotency key both times, and knew the second time that it was in doubt.
-// Tasks that were acknowledged but never replicated are listed.
+// Tasks that were acknowledged but never replicated are listed. With -sync the
+// owner's operations wait for the follower, and there must be none of those; an
+// operation that was waiting when the owner was killed was not acknowledged.
 //
 // Status 1 says that this does not hold, 2 is a failure of anything else.
 package main
@@ -35,6 +39,7 @@ type settings struct {
 	url   string // of the owner, for the follower
 	seed  uint64
 	tasks int
+	sync  bool // the owner's operations wait for the follower
 }
 
 // run is main without the process round it.
@@ -70,6 +75,7 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	flags.SetOutput(stderr)
 	flags.Uint64Var(&s.seed, "seed", 1, "`number` that decides how long things take, and when the owner dies")
 	flags.IntVar(&s.tasks, "tasks", 200, "`number` of tasks that are acknowledged, at least, before it does")
+	flags.BoolVar(&s.sync, "sync", false, "have the owner's operations wait for the follower: then no task may be lost")
 	flags.StringVar(&s.role, "role", "", "`what` to be: owner, follower; by default, the one who starts both")
 	flags.StringVar(&s.dir, "dir", "", "`folder` of the shared store, for a role")
 	flags.StringVar(&s.url, "url", "", "`address` of the owner, for the follower")

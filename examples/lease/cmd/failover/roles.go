@@ -104,11 +104,13 @@ func own(ctx context.Context, s settings, out io.Writer) error {
 	} else if err != nil {
 		return err
 	}
-	if err := n.show(ctx, q); err != nil {
+	if err := n.show(ctx, q, s.sync); err != nil {
 		return err
 	}
-	if err := awaitReader(ctx, q); err != nil {
-		return err
+	if !s.sync { // else the first operation waits
+		if err := awaitReader(ctx, q); err != nil {
+			return err
+		}
 	}
 	rng := rand.New(rand.NewPCG(s.seed, 1))
 	go n.produce(ctx, q, rand.New(rand.NewPCG(s.seed, 2)))
@@ -126,8 +128,12 @@ func own(ctx context.Context, s settings, out io.Writer) error {
 }
 
 // show serves the queue's events and state on loopback.
-func (n *node) show(ctx context.Context, q *leasequeue.Local) error {
-	h, err := replicationhttp.NewHandler(q.Feed(), replicationhttp.HandlerOptions{Heartbeat: 100 * time.Millisecond})
+func (n *node) show(ctx context.Context, q *leasequeue.Local, synchronous bool) error {
+	o := replicationhttp.HandlerOptions{Heartbeat: 100 * time.Millisecond}
+	if synchronous {
+		o.Synchronous = new(tq.SyncOptions) // without a follower nothing is acknowledged
+	}
+	h, err := replicationhttp.NewHandler(q.Feed(), o)
 	if err != nil {
 		return err
 	}
@@ -213,7 +219,8 @@ type watching struct {
 	n *node
 }
 
-// Apply tells after the event is in the replica: what is told is not lost.
+// Apply tells after the event is in the replica, and before it is acknowledged:
+// what is told is not lost.
 func (w watching) Apply(e *leasequeue.Event) error {
 	if err := w.Replica.Apply(e); err != nil {
 		return err
@@ -241,7 +248,9 @@ const patience = 3
 
 // followOwner follows until the owner does not answer any more.
 func (n *node) followOwner(ctx context.Context, s settings, replica *leasequeue.Replica) error {
-	client, err := replicationhttp.NewClient(s.url, replicationhttp.ClientOptions{Silence: 500 * time.Millisecond})
+	client, err := replicationhttp.NewClient(s.url, replicationhttp.ClientOptions{
+		Silence: 500 * time.Millisecond, Acknowledge: s.sync,
+	})
 	if err != nil {
 		return err
 	}
