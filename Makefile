@@ -1,6 +1,6 @@
 # What developers and CI run. "make help" lists the targets.
 #
-# Needs Go alone; everything else is a Go module (tools are pinned in
+# Needs Go alone, and Chromium for the page; all else is a Go module (pinned in
 # internal/tools). Nested modules are looped over, never in a go.work.
 
 SHELL := bash

@@ -255,11 +255,11 @@ func (s *site) take(n int, then func(*leasequeue.Lease) error) {
 
 const evil = `<img src=x onerror="window.evil=1"><script>window.evil=1</script>`
 
-// bury makes n dead letters with a script for their error.
-func (s *site) bury(n int) {
+// bury makes n dead letters.
+func (s *site) bury(n int, why string) {
 	s.t.Helper()
 	s.enqueue(n)
-	s.take(n, func(l *leasequeue.Lease) error { return l.DeadLetter(bg, errors.New(evil)) })
+	s.take(n, func(l *leasequeue.Lease) error { return l.DeadLetter(bg, errors.New(why)) })
 }
 
 const live = `document.querySelector("#connection").dataset.state === "live"`
@@ -286,7 +286,7 @@ func TestPageLive(t *testing.T) {
 	b.shows("#attempts", "16 (100 %)")
 	b.until(`document.querySelectorAll(".chart canvas").length === 2`)
 	b.until(`document.querySelector(".spark polyline").getAttribute("points").split(" ").length > 3`)
-	s.bury(1)
+	s.bury(1, evil)
 	b.shows("#dead", "window.evil")
 	b.until(`document.querySelectorAll("#dead button:not([hidden])").length === 0 ||
 		document.querySelector("#dead tbody .act").hidden`)
@@ -437,7 +437,7 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // too; purging asks first.
 func TestPageRedrive(t *testing.T) {
 	s := serve(t, diagnostics.Options{Mutations: true})
-	s.bury(3)
+	s.bury(3, evil)
 	b := openPage(t, s.url())
 	rows := func(n int) { b.until(fmt.Sprintf(`document.querySelectorAll("#dead tbody tr").length === %d`, n)) }
 	rows(3)
@@ -469,7 +469,7 @@ func TestPageRedriveDenied(t *testing.T) {
 
 		return nil
 	}})
-	s.bury(1)
+	s.bury(1, evil)
 	b := openPage(t, s.url())
 	b.run(chromedp.Click(chromedp.CSS(`#dead tbody tr:first-child button`)))
 	b.shows("#dead-said", "403: only operators <b>may</b>")
@@ -481,7 +481,7 @@ func TestPageRedriveDenied(t *testing.T) {
 // tables say what their columns are; dark and light are both legible.
 func TestPageAccessible(t *testing.T) {
 	s := serve(t, diagnostics.Options{Mutations: true})
-	s.bury(1)
+	s.bury(1, evil)
 	s.enqueue(3)
 	s.take(1, nil)
 	b := openPage(t, s.url())
@@ -536,25 +536,25 @@ func TestScreenshot(t *testing.T) {
 	if *screenshot == "" {
 		t.Skip("no -screenshot: make screenshots takes it")
 	}
-	s := serve(t, diagnostics.Options{Interval: 250 * time.Millisecond})
-	s.bury(2)
+	s := serve(t, diagnostics.Options{Interval: 250 * time.Millisecond, Mutations: true})
+	s.bury(1, "mailbox unavailable")
+	s.bury(1, "no such domain: <example.invalid>")
 	b := openPage(t, s.url())
 	b.until(live)
-	for i := range 24 { // up, over the high watermark, and down below the low one, twice
-		switch n := i % 12; {
-		case n < 6:
-			s.enqueue(5)
-			s.take(1, func(l *leasequeue.Lease) error { return l.Complete(bg) })
-		default:
-			s.enqueue(1)
-			s.take(5, func(l *leasequeue.Lease) error { return l.Complete(bg) })
+	for i := range 48 { // up, over the high watermark, and down below the low one, twice
+		in, done := 3, 1
+		if i%24 >= 12 {
+			in, done = 1, 3
 		}
-		s.wait(2)
+		s.enqueue(in)
+		s.take(done, func(l *leasequeue.Lease) error { return l.Complete(bg) })
+		s.wait(1)
 	}
-	s.enqueue(22)
+	s.enqueue(6)
 	s.take(3, nil)
 	b.shows("#leases", "worker-7")
-	b.shows("#queues", "of 64")
+	s.wait(4)
+	b.shows("#queues", "3 of 64")
 	picture, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
 	must(t, err)
 	path, err := filepath.Abs(*screenshot)
