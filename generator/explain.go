@@ -205,6 +205,7 @@ func (e *explainer) values() map[string]string {
 		"out":       path.Clean(out),
 		"package":   q.Package.Name,
 		"payload":   payload(p),
+		"strings":   keptStrings(q.Codec.SharedStrings),
 	}
 }
 
@@ -215,6 +216,14 @@ func payload(p model.Policy) string {
 	}
 
 	return "always"
+}
+
+func keptStrings(shared bool) string {
+	if shared {
+		return "shared"
+	}
+
+	return "own"
 }
 
 // backoff spells a backoff as the directive does.
@@ -279,6 +288,10 @@ func (e *explainer) members(indent, function string) {
 			origin += ", left out when empty"
 		}
 		field := f.Selector + " " + strings.ReplaceAll(f.Elem.GoType, "[]uint8", "[]byte")
+		if f.Never() {
+			rows.row(fmt.Sprintf("%s%q", indent, f.Name), "never written, always empty", field, f.Origin)
+			continue
+		}
 		rows.row(fmt.Sprintf("%s%q", indent, f.Name), e.form(f.Elem), field, origin)
 		if function := e.leaf(f.Elem); function != "" && !slices.Contains(e.shown, function) {
 			inner = append(inner, nested{e.functions[function].GoType, function})

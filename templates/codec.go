@@ -85,14 +85,14 @@ func emitParseJSON(f *file, codec *model.Codec) {
 	f.words["decode"] = codec.Decoders[0].Name
 	f.declare(`
 $ParseJSON reads the JSON form of $a $PayloadName. Names match as encoding/json
-matches them, unknown ones are skipped, and nothing in the result refers to src.
+matches them, unknown ones are skipped, and nothing in the result refers to src.$sharing
 
 What is no JSON gives the zero value and a *jsonwire.SyntaxError. A value of the
 wrong type is left out, the rest is read, and the first of them is reported, as
 a *jsonwire.TypeError.`, `
 func $ParseJSON(src []byte) (p $Payload, err error) {
 	var r jsonwire.Reader
-	r.Init(src)
+	r.Init(src)$share
 	if err = r.Finish($decode(&r, 0, &p)); r.Malformed() {
 		return $zero, err
 	}
@@ -113,7 +113,7 @@ func $DecodeJSON(src []byte, p *$Payload) error {
 	}
 
 	var r jsonwire.Reader
-	r.Init(src)
+	r.Init(src)$share
 
 	return r.Finish($decode(&r, 0, p))
 }`)

@@ -87,9 +87,7 @@ func firstSeparator(fn *model.Func, i int) string {
 
 // written leaves out fields that are never written.
 func written(fields []model.Field) []model.Field {
-	return slices.DeleteFunc(slices.Clone(fields), func(f model.Field) bool {
-		return slices.ContainsFunc(f.Keep, func(t model.Test) bool { return t.Kind == model.Never })
-	})
+	return slices.DeleteFunc(slices.Clone(fields), func(f model.Field) bool { return f.Never() })
 }
 
 // elems are the values of fields.

@@ -1,12 +1,14 @@
 package templates
 
-// emitEvent prints events and their reader, tasks and snapshots.
+// emitEvent prints events and their reader, tasks and snapshots, and what reads
+// their wire forms.
 func emitEvent(f *file) {
 	emitEventType(f)
 	emitReader(f)
 	emitWatch(f)
 	emitTask(f)
 	emitSnapshot(f)
+	emitDecoderType(f)
 }
 
 // emitEventType prints events and their wire form: golden/accept/minimal.
@@ -47,13 +49,7 @@ func (e $Event) MarshalJSON() ([]byte, error) { return e.AppendJSON(nil) }`)
 UnmarshalJSON reads the event's wire form. Kinds it does not know are kept,
 members it does not know are skipped; one that lacks a required member is a
 *jsonwire.MissingError. After an error the event is good for nothing.`, `
-func (e *$Event) UnmarshalJSON(src []byte) error {
-	e.Payload = $zero
-
-	return replication.DecodeEvent(src, &e.Header, func(r *jsonwire.Reader, i int) int {
-		return $decode(r, i, &e.Payload)
-	})
-}`)
+func (e *$Event) UnmarshalJSON(src []byte) error { return $Decoder{}.DecodeEvent(src, e) }`)
 	f.declare(`
 LogValue is the event without the sensitive fields of its payload.`, `
 func (e $Event) LogValue() slog.Value {
@@ -235,18 +231,7 @@ func (t $Task) MarshalJSON() ([]byte, error) { return t.AppendJSON(nil) }`)
 	f.declare(`
 UnmarshalJSON reads the task's wire form. One that lacks a required member is a
 *jsonwire.MissingError. After an error the task is good for nothing.`, `
-func (t *$Task) UnmarshalJSON(src []byte) error {
-	t.Payload = $zero
-	r := jsonwire.NewReader(src)
-
-	return r.Finish(t.readJSON(&r, 0))
-}`)
-	f.declare("", `
-func (t *$Task) readJSON(r *jsonwire.Reader, i int) int {
-	return tq.DecodeTask(r, i, &t.TaskState, func(r *jsonwire.Reader, i int) int {
-		return $decode(r, i, &t.Payload)
-	})
-}`)
+func (t *$Task) UnmarshalJSON(src []byte) error { return $Decoder{}.DecodeTask(src, t) }`)
 	f.declare(`
 LogValue is the task without the sensitive fields of its payload.`, `
 func (t $Task) LogValue() slog.Value {
@@ -294,15 +279,7 @@ func (s $Snapshot) MarshalJSON() ([]byte, error) { return s.AppendJSON(nil) }`)
 	f.declare(`
 UnmarshalJSON reads the snapshot's wire form. A version it does not know is a
 *tq.VersionError. After an error the snapshot is good for nothing.`, `
-func (s *$Snapshot) UnmarshalJSON(src []byte) error {
-	s.Tasks = nil
-
-	return tq.DecodeSnapshot(src, &s.SnapshotHeader, func(r *jsonwire.Reader, i int) int {
-		s.Tasks = append(s.Tasks, $Task{})
-
-		return s.Tasks[len(s.Tasks)-1].readJSON(r, i)
-	})
-}`)
+func (s *$Snapshot) UnmarshalJSON(src []byte) error { return $Decoder{}.DecodeSnapshot(src, s) }`)
 	f.declare(`
 LogValue says what the snapshot is of, and shows no payload.`, `
 func (s $Snapshot) LogValue() slog.Value {

@@ -40,15 +40,20 @@ func newFile(q *model.Queue) *file {
 // emitters write them: $Lease, $Payload.
 func words(q *model.Queue) map[string]string {
 	n := q.Names
+	share, sharing := "", ""
+	if q.Codec.SharedStrings {
+		share, sharing = "\nr.ShareText()", " Its strings are\nparts of one copy of src, which lives as long as any of them."
+	}
 
 	return map[string]string{
+		"share": share, "sharing": sharing,
 		"Queue": n.Queue, "Local": n.Local, "New": n.New, "Options": n.Options,
 		"Lease": n.Lease, "NewLease": n.NewLease, "CompleteAll": n.CompleteAll, "Run": n.Run, "RunOptions": n.RunOptions,
 		"Event": n.Event, "Reader": n.Reader,
 		"Source": n.Source, "NewSource": n.NewSource, "SourceOptions": n.SourceOptions,
 		"Sink": n.Sink, "NewSink": n.NewSink, "SinkOptions": n.SinkOptions, "Fanout": n.Fanout,
 		"FileLog": n.FileLog, "OpenFileLog": n.OpenFileLog, "FileLogOptions": n.FileLogOptions, "Replay": n.Replay,
-		"DeadLetter": n.DeadLetter, "Task": n.Task, "Snapshot": n.Snapshot,
+		"Decoder": n.Decoder, "DeadLetter": n.DeadLetter, "Task": n.Task, "Snapshot": n.Snapshot,
 		"Coordinator": n.Coordinator, "NewCoordinator": n.NewCoordinator,
 		"Replica": n.Replica, "NewReplica": n.NewReplica,
 		"Follower": n.Follower, "Follow": n.Follow, "Pull": n.Pull,

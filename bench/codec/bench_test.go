@@ -21,8 +21,8 @@ func BenchmarkCodec(b *testing.B) {
 		{"decode/small", func(n int) error { return parseSmall(docs[0], n) }},
 		{"decode/lease", func(n int) error { return parseLease(docs[1], n) }},
 		{"decode/large", func(n int) error { return parseLarge(docs[2], n) }},
-		{"shared/lease", func(n int) error { return sharedLoop(docs[1], decodeLease, n) }},
-		{"shared/large", func(n int) error { return sharedLoop(docs[2], decodeLarge, n) }},
+		{"shared/lease", func(n int) error { return shareLease(docs[1], n) }},
+		{"shared/large", func(n int) error { return shareLarge(docs[2], n) }},
 	} {
 		b.Run(bb.name, func(b *testing.B) {
 			b.ReportAllocs()

@@ -61,6 +61,7 @@ var kinds = map[Code]kind{
 	"TQ144": {ErrDirective, "bad schema id"},
 	"TQ145": {ErrDirective, "effect without a queue"},
 	"TQ146": {ErrDirective, "effect without a name or a result"},
+	"TQ147": {ErrDirective, "strings is neither own nor shared"},
 	"TQ201": {ErrUnsupportedType, "type has no JSON form"},
 	"TQ202": {ErrUnsupportedType, "payload is generic"},
 	"TQ203": {ErrUnsupportedType, "undefined type"},

@@ -84,6 +84,7 @@ var Specs = []Spec{
 			{"out", Folder, "./leasequeue", "folder of the output"},
 			{"package", Text, "leasequeue", "package name of the output"},
 			{"payload", Word, "enqueued", "events that carry the payload"},
+			{"strings", Word, "shared", "how strings that are read are kept"},
 		},
 	},
 	{

@@ -1,5 +1,7 @@
 package model
 
+import "slices"
+
 // Codec is the JSON form of a payload: for each direction a list of functions,
 // the payload's own first, the others in the order in which they are first
 // called. The directions differ where a type has only one of MarshalJSON and
@@ -8,6 +10,8 @@ type Codec struct {
 	Appenders []Func
 	Decoders  []Func
 	Zeros     []Zero // tests that omitzero needs and no expression can make
+
+	SharedStrings bool // strings of one document are parts of one copy of it
 
 	Bytes int64 // size of a payload, on a 64-bit machine
 	Held  Held  // what it holds besides
@@ -116,6 +120,11 @@ type Field struct {
 	Hidden   bool              // decoding: errors leave its value out
 	Elem     Elem
 	Origin   string // why it is here, for people
+}
+
+// Never reports whether the field is never written: its type is always empty.
+func (f *Field) Never() bool {
+	return slices.ContainsFunc(f.Keep, func(t Test) bool { return t.Kind == Never })
 }
 
 // EmbeddedPointer is an embedded pointer on the way to a promoted field. While

@@ -69,6 +69,7 @@ func (p *planner) codecTypes(t *types.Named) (codec model.Codec, effects []model
 	if !p.codecOnly {
 		c.planSize(t)
 	}
+	prune(&c.codec, effects)
 	settle(&c.codec)
 	for i := range effects {
 		settleEffect(&c.codec, &effects[i])

@@ -291,3 +291,30 @@ func TestManyFieldsAreSplit(t *testing.T) {
 		}
 	}
 }
+
+// TestNeverWritten shows that a member that is never written leaves no function
+// behind, and that what others call stays.
+func TestNeverWritten(t *testing.T) {
+	t.Parallel()
+	codec := planned(t, `
+	type T struct {
+		A [0]Peer `+"`json:\",omitempty\"`"+`
+		B [0][]int `+"`json:\",omitzero\"`"+`
+		C Other
+		D List `+"`json:\",omitzero\"`"+`
+	}
+	type Peer struct { O Other; L List `+"`json:\",omitzero\"`"+` }
+	type Other struct { N int }
+	type List struct { S []int }`)
+	var got []string
+	for _, f := range codec.Appenders {
+		got = append(got, f.Name)
+	}
+	for _, z := range codec.Zeros {
+		got = append(got, z.Name)
+	}
+	want := []string{"appendT", "appendOther", "appendList", "appendIntSlice", "isZeroList"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}

@@ -41,11 +41,11 @@ const runtimePath = "github.com/tqgen/tqgen/runtime"
 // with what the templates really declare.
 var reservedLocals = []string{
 	"a", "after", "all", "apply", "at", "attached", "b", "budget", "c", "call", "cause", "chunk",
-	"ctx", "cursor", "depth", "do", "doc", "dst", "e", "end", "entries", "entry", "err", "events",
-	"every", "f", "failed", "forward", "g", "grace", "grant", "handler", "header", "how", "i",
-	"id", "ids", "key", "keys", "l", "leases", "letter", "letters", "life", "limit", "line",
-	"log", "m", "more", "n", "name", "next", "null", "o", "observe", "ok", "out", "owner", "p",
-	"path", "ps", "q", "quoted", "r", "raw", "reader", "record", "recorder", "records",
+	"ctx", "cursor", "d", "depth", "do", "doc", "dst", "e", "end", "entries", "entry", "err",
+	"events", "every", "f", "failed", "forward", "g", "grace", "grant", "handler", "header",
+	"how", "i", "id", "ids", "key", "keys", "l", "leases", "letter", "letters", "life", "limit",
+	"line", "log", "m", "more", "n", "name", "next", "null", "o", "observe", "ok", "out", "owner",
+	"p", "path", "ps", "q", "quoted", "r", "raw", "reader", "record", "recorder", "records",
 	"ref", "refs", "restore", "room", "run", "s", "seq", "settled", "sink", "sinks", "slot",
 	"slots", "snapshot", "src", "start", "state", "t", "tasks", "term", "text", "to", "token",
 	"torn", "until", "v", "value", "w", "when", "yield",

@@ -94,6 +94,7 @@ func (r *run) plan(target *load.Target, d directive.Directive) *model.Queue {
 		Fields:  p.logFields(named),
 	}
 	codec, effects, known := p.codecTypes(named)
+	codec.SharedStrings = p.sharedStrings(args)
 	p.guard(known)
 	p.reachable(args)
 	if len(r.diags) > before {

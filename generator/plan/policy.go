@@ -276,6 +276,17 @@ func (p *planner) jitter(arg directive.Arg, text string) int {
 	return n
 }
 
+// sharedStrings reads strings: how the strings of a document are kept.
+func (p *planner) sharedStrings(args arguments) bool {
+	arg, given := args["strings"]
+	if given && arg.Value != "own" && arg.Value != "shared" {
+		p.errorf(arg.ValuePos, "TQ147", "strings=%s is neither own nor shared", arg.Value).
+			Helpf("write strings=shared to read all strings of a document as parts of one copy of it")
+	}
+
+	return arg.Value == "shared"
+}
+
 // queueName reads name, the queue's name in events, metrics and logs.
 func (p *planner) queueName(args arguments, typeName string) string {
 	arg, given := args["name"]

@@ -14,7 +14,7 @@
 //     UnmarshalText ends the reading. A malformed document wins over both.
 //   - Time is linear in the length of the document, whatever is in it, and the
 //     stack is bounded: nesting deeper than MaxDepth is an error, both ways.
-//     Limits may narrow that.
+//     Options may narrow that, and ask for exact names.
 //   - There is no state outside the values passed in. Readers are not safe for
 //     concurrent use; everything else is.
 //

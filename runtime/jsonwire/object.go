@@ -90,9 +90,14 @@ func (r *Reader) rest(i, start int, f *Fields) (next int, more bool) {
 		var key span
 		key, next = r.member(i, separator)
 		if key.to == 0 {
+			r.nameRepeated(f)
 			return next, false
 		}
-		if field := f.lookup(r.unquoted(key)); field >= 0 {
+		field := f.lookup(r.unquoted(key))
+		if r.strict && r.refuseMember(key, field, f) {
+			return 0, false
+		}
+		if field >= 0 {
 			r.name, r.value = f.Names[field], next
 			return i, true
 		}
@@ -244,11 +249,17 @@ func (o *Object) Next() bool {
 		key, next := o.r.member(o.Pos, o.at.separator)
 		o.Pos = next
 		if key.to == 0 {
+			o.r.nameRepeated(o.fields)
 			o.at = place{ended: o.r.trouble&stopped == 0}
 			return false
 		}
 		o.at.separator = ','
-		if o.Field = o.fields.lookup(o.r.unquoted(key)); o.Field >= 0 {
+		o.Field = o.fields.lookup(o.r.unquoted(key))
+		if o.r.strict && o.r.refuseMember(key, o.Field, o.fields) {
+			o.at = place{}
+			return false
+		}
+		if o.Field >= 0 {
 			return true
 		}
 		o.Pos = o.r.Skip(next)

@@ -21,6 +21,9 @@ type Reader struct {
 	name  string // the member's, "" for none
 	value int    // where its value starts
 
+	strict bool // names must be exact
+	twice  span // a name that its object has had before, at which src is cut off; empty if there is none
+
 	trouble trouble
 	err     error  // the first mismatch, or what stopped the reading; nil for a malformed document
 	where   *where // of the error
@@ -86,7 +89,11 @@ func (r *Reader) Limit(l Limits) {
 // ShareText makes all strings read from here on parts of one copy of the
 // document: one allocation, which lives as long as any of them. It pays for
 // documents that are mostly strings which stay together.
-func (r *Reader) ShareText() { r.text = string(r.src) }
+func (r *Reader) ShareText() {
+	if r.text == "" {
+		r.text = string(r.src)
+	}
+}
 
 // Finish ends the reading, which has come to i, and returns its error: a
 // *SyntaxError if the document is malformed, anything but white space after its
@@ -163,12 +170,18 @@ func (r *Reader) note(err error, i int) {
 }
 
 // fail stops the reading: the document is malformed. Where and how is found
-// out by Finish.
+// out by Finish. A document that is cut off at a repeated name was well formed
+// up to there.
 func (r *Reader) fail() int {
-	if r.trouble&stopped == 0 {
-		r.stop(nil, 0)
-		r.trouble |= malformed
+	if r.trouble&stopped != 0 {
+		return 0
 	}
+	if r.twice.to > 0 {
+		r.stop(&MemberError{Offset: int64(r.twice.to), Problem: givenTwice}, r.twice.from)
+		return 0
+	}
+	r.stop(nil, 0)
+	r.trouble |= malformed
 
 	return 0
 }
@@ -238,6 +251,8 @@ func (r *Reader) place() {
 		err.Field = r.joined(err.Field)
 	case *ValueError:
 		err.Field = r.joined(err.Field)
+	case *MemberError:
+		err.Field = r.joined(err.Field)
 	}
 	r.where.path = nil
 }
@@ -269,6 +284,8 @@ func (r *Reader) redact() {
 	case nil, *LimitError:
 	case *TypeError:
 		err.Value, _, _ = strings.Cut(err.Value, " ")
+	case *MemberError:
+		err.Field = ""
 	case *ValueError:
 		err.Err = redacted{err.Err}
 	default:

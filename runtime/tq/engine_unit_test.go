@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/tqgen/tqgen/runtime/jsonwire"
 )
 
 // bytesStore stores one number a slot, and takes every payload for size bytes.
@@ -305,6 +307,10 @@ func TestOptionsSayWhichFieldIsOutOfRange(t *testing.T) {
 		"High":       func(o *Options) { o.High = o.Capacity + 1 },
 		"Low":        func(o *Options) { o.High, o.Low = 2, 2 },
 		"Cooldown":   func(o *Options) { o.Cooldown = -2 },
+
+		"Decode.Bytes":    func(o *Options) { o.Decode.Bytes = -1 },
+		"Decode.Depth":    func(o *Options) { o.Decode.Depth = jsonwire.MaxDepth + 1 },
+		"Decode.Elements": func(o *Options) { o.Decode.Elements = -1 },
 	} {
 		o := unitOptions()
 		change(&o)

@@ -2,9 +2,12 @@ package tq
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/tqgen/tqgen/runtime/jsonwire"
 )
 
 // Limits of a policy.
@@ -56,6 +59,9 @@ type Options struct {
 	// LogBytes bounds the payload bytes kept only because a reader has not
 	// come by yet. 0 means 16 MiB.
 	LogBytes int64
+	// Decode bounds what the queue's Decoder reads as JSON, and may make it
+	// strict. The zero value reads as encoding/json does.
+	Decode jsonwire.Options
 	// CoarseClock reads a clock that is up to 1 ms late instead of the exact
 	// one: cheaper, and deadlines are as much later. It costs a goroutine
 	// that Close ends.
@@ -90,6 +96,9 @@ func (o Options) Or(def Options) Options {
 	}
 	if o.Incarnation == 0 {
 		o.Incarnation = def.Incarnation
+	}
+	if o.Decode == (jsonwire.Options{}) {
+		o.Decode = def.Decode
 	}
 	o.CoarseClock = o.CoarseClock || def.CoarseClock
 
@@ -142,6 +151,9 @@ func (o *Options) check() error {
 		{"MaxWaiting", int64(o.MaxWaiting), 1, MaxCapacity},
 		{"LogEntries", int64(o.LogEntries), 1, MaxCapacity},
 		{"LogBytes", o.LogBytes, 1, 1 << 50},
+		{"Decode.Bytes", int64(o.Decode.Bytes), 0, math.MaxInt},
+		{"Decode.Depth", int64(o.Decode.Depth), 0, jsonwire.MaxDepth},
+		{"Decode.Elements", int64(o.Decode.Elements), 0, math.MaxInt},
 	} {
 		if f.value < f.min || f.value > f.max {
 			return fmt.Errorf("tq: queue %q: %s %d is not in %d…%d", o.Name, f.name, f.value, f.min, f.max)

@@ -63,7 +63,6 @@ func goals() []goal {
 		name := "json/decode/" + size + "/"
 		add(goal{
 			name: "json-decode-shared-" + size, atLeast: true, bound: []float64{2.0, 2.1}[i],
-			note:     "no option of the directive yet: the generated decoder with jsonwire's ShareText",
 			measured: func(r *results) float64 { return r.fastest(name, readers) / r.median(name+"tqgen shared") },
 		})
 	}

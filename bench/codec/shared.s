@@ -1,1 +1,0 @@
-// Empty: it lets shared.go declare functions that are linked from elsewhere.

@@ -1,0 +1,12 @@
+package sharedstrings_test
+
+import (
+	"testing"
+
+	"github.com/tqgen/tqgen/golden/accept/sharedstrings/taskqueue"
+	"github.com/tqgen/tqgen/golden/internal/conform"
+)
+
+func TestConformance(t *testing.T) {
+	conform.Run(t, taskqueue.New, taskqueue.Run, nil)
+}
