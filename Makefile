@@ -1,6 +1,6 @@
 # What developers and CI run. "make help" lists the targets.
 #
-# Needs Go alone; everything else is a Go module (tools are pinned in
+# Needs Go alone, and Chromium for the page; all else is a Go module (pinned in
 # internal/tools). Nested modules are looped over, never in a go.work.
 
 SHELL := bash
@@ -25,6 +25,9 @@ TYPES ?= 300
 TYPESEED ?= 1
 FAILOVERS ?= 1 2 3 4 5
 
+# How a package is installed by whoever is not root.
+ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
 tool = $$($(GO) -C internal/tools tool -n $(1))
 
 .PHONY: help
@@ -40,7 +43,19 @@ build: ## compile everything, and the command into bin/
 test: build lint check unit race ## everything that needs Go and its modules alone
 
 .PHONY: verify
-verify: fuzz storm types mutate demo-failover ## longer: fuzzing, long model and storm runs, random types, mutations, failovers
+verify: page fuzz storm types mutate demo-failover ## longer: the page in Chromium, fuzzing, long model and storm runs, random types, mutations, failovers
+
+.PHONY: page
+page: chromium ## the tests of the diagnostics page, in headless Chromium
+	cd internal/verify && $(GO) test . -run '^TestPage' -count=1 -v
+
+.PHONY: screenshots
+screenshots: chromium ## take the picture of the diagnostics page that README shows
+	cd internal/verify && $(GO) test . -run '^TestScreenshot$$' -count=1 -screenshot=../../docs/page.png
+
+.PHONY: chromium
+chromium: ## install Chromium, if there is none, where that is Debian's apt-get and allowed
+	@command -v chromium chromium-browser google-chrome >/dev/null || { $(ROOT) apt-get update -q && $(ROOT) apt-get install -qy --no-install-recommends chromium; }
 
 .PHONY: demo
 demo: ## regenerate the example, then run its queue under faults for FOR (10s)

@@ -74,7 +74,9 @@ var house = []room{
 	{path: "runtime/diagnostics/client"},
 	{path: "runtime/tqtest", own: runtimes, other: []string{gocmp}},
 
-	{path: "examples/...", own: append([]string{"examples/...", "runtime/replicationhttp"}, runtimes...)},
+	{path: "examples/...", own: append([]string{
+		"examples/...", "runtime/replicationhttp", "runtime/backpressure", "runtime/diagnostics",
+	}, runtimes...)},
 	{path: "golden"},          // tests only, as here
 	{path: "golden/typefuzz"}, // tests only
 	{

@@ -1,6 +1,6 @@
 // Package diagnostics shows generated queues to operators and tools: a stream of
-// events over HTTP, what there is now, what there was lately, health, and dead
-// letters with what can be done about them.
+// events over HTTP and a page that follows it, what there is now, what there was
+// lately, health, leases, and dead letters with what can be done about them.
 //
 //	host := diagnostics.New(diagnostics.Options{})
 //	defer host.Close()

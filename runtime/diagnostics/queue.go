@@ -9,8 +9,12 @@ import (
 	"github.com/tqgen/tqgen/runtime/tq"
 )
 
-// samples bounds the waits of one interval that the quantiles are of.
+// samples bounds the measurements of one interval that quantiles and attempts
+// are of.
 const samples = 4096
+
+// attemptBounds are the upper bounds of [QueueStats.Attempts].
+var attemptBounds = [...]int64{1, 2, 3, 5, 10, 25}
 
 // QueueStats is one queue at one time.
 type QueueStats struct {
@@ -27,12 +31,17 @@ type QueueStats struct {
 
 	OldestAgeSeconds float64 `json:"oldestAgeSeconds"` // of the task that is ready longest
 	// Waits are those from ready to leased since the time before, of at most
-	// 4,096 tasks; zero if there were none.
+	// 4,096 measurements; zero if there were none.
 	WaitP50Seconds float64 `json:"waitP50Seconds"`
 	WaitP99Seconds float64 `json:"waitP99Seconds"`
 
 	WaitingProducers int `json:"waitingProducers"`
 	WaitingConsumers int `json:"waitingConsumers"`
+
+	// Attempts counts the tasks that came to their end since the queue was
+	// attached, of at most 4,096 in an interval, by how many attempts it took: 1,
+	// 2, 3, up to 5, up to 10, up to 25, more.
+	Attempts [7]uint64 `json:"attempts"`
 
 	Total   Outcomes `json:"total"`     // since the queue was opened
 	PerSec  Rates    `json:"perSecond"` // since the time before
@@ -71,9 +80,10 @@ type queue struct {
 	meter  *tq.Meter
 	cancel context.CancelFunc
 
-	mu      sync.Mutex
-	samples []tq.Sample
-	latest  QueueStats
+	mu       sync.Mutex
+	samples  []tq.Sample
+	latest   QueueStats
+	attempts [len(attemptBounds) + 1]uint64
 }
 
 // look reads the queue and compares with the last time.
@@ -83,6 +93,13 @@ func (q *queue) look(now time.Time) QueueStats {
 	before := q.latest
 	s := q.now(now)
 	q.samples, _ = q.meter.Take(q.samples[:0])
+	for _, sample := range q.samples {
+		if sample.Measure == tq.DeliveryAttempts {
+			i, _ := slices.BinarySearch(attemptBounds[:], sample.Value)
+			q.attempts[i]++
+		}
+	}
+	s.Attempts = q.attempts
 	s.WaitP50Seconds, s.WaitP99Seconds = waits(q.samples)
 	if elapsed := now.Sub(before.ObservedAt).Seconds(); !before.ObservedAt.IsZero() && elapsed > 0 {
 		s.PerSec = rates(before.Total, s.Total, elapsed)
@@ -98,6 +115,7 @@ func (q *queue) show(now time.Time) QueueStats {
 	defer q.mu.Unlock()
 	s := q.now(now)
 	s.WaitP50Seconds, s.WaitP99Seconds, s.PerSec = q.latest.WaitP50Seconds, q.latest.WaitP99Seconds, q.latest.PerSec
+	s.Attempts = q.attempts
 
 	return s
 }

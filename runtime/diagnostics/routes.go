@@ -3,6 +3,7 @@ package diagnostics
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -23,6 +24,10 @@ func (h *Host) mux() http.Handler {
 	read(root+"/latest", h.latest)
 	read(root+"/history", h.history)
 	read(root+"/deadletters", h.deadLetters)
+	read(root+"/leases", h.leases)
+	for path, name := range pageFiles {
+		read(path, servePage(name))
+	}
 	read("/omnirelay/control/backpressure", h.latestBackpressure)
 	read("/omnirelay/control/backpressure/stream", h.stream(plainBackpressure))
 	read("/omnirelay/control/lease-health", func(w http.ResponseWriter, _ *http.Request) { reply(w, h.Health()) })
@@ -76,6 +81,7 @@ type Snapshot struct {
 	Queues       []QueueStats          `json:"queues"`
 	Backpressure []backpressure.Signal `json:"backpressure"`
 	Health       Health                `json:"health"`
+	Mutations    bool                  `json:"mutations"` // Options.Mutations
 }
 
 // snapshot reads the position first: what happens meanwhile comes again.
@@ -93,7 +99,7 @@ func (h *Host) snapshotAt() (Snapshot, uint64) {
 	h.mu.Unlock()
 	s := Snapshot{
 		ID: h.ring.id(position), ObservedAt: now, Queues: []QueueStats{}, Backpressure: []backpressure.Signal{},
-		Health: h.Health(),
+		Health: h.Health(), Mutations: h.o.Mutations,
 	}
 	for _, q := range queues {
 		s.Queues = append(s.Queues, q.show(now))
@@ -188,6 +194,68 @@ func (h *Host) history(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	reply(w, answer)
+}
+
+// Lease is a lease without its payload.
+type Lease struct {
+	Queue      string    `json:"queue"`
+	Task       string    `json:"task"`
+	Owner      string    `json:"owner,omitempty"`
+	Attempt    int       `json:"attempt"`
+	EnqueuedAt time.Time `json:"enqueuedAt"`
+	Deadline   time.Time `json:"deadline"`
+}
+
+// Leases is a page of leases, the one that runs out next first.
+type Leases struct {
+	ObservedAt time.Time `json:"observedAt"`
+	Leases     []Lease   `json:"leases"`
+	Next       string    `json:"next,omitempty"` // ?after= for what follows; "" where nothing does
+}
+
+// leases is a page of those of ?queue= behind ?after=.
+func (h *Host) leases(w http.ResponseWriter, r *http.Request) {
+	q := h.queue(r.URL.Query().Get("queue"))
+	if q == nil {
+		http.Error(w, "no queue of this name", http.StatusNotFound)
+		return
+	}
+	deadline, epoch, err := parseLeaseMark(r.URL.Query().Get("after"))
+	if err != nil {
+		http.Error(w, "after is not the next of a page: "+err.Error(), http.StatusBadRequest)
+		return
+	}
+	limit := limit(r)
+	refs, err := q.probe.Leases(deadline, epoch, limit)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusConflict)
+		return
+	}
+	page := Leases{ObservedAt: time.Now(), Leases: []Lease{}}
+	for _, ref := range refs {
+		page.Leases = append(page.Leases, Lease{
+			q.name, ref.ID.String(), ref.Owner, ref.Attempt, ref.EnqueuedAt, ref.Deadline,
+		})
+	}
+	if len(refs) == limit {
+		last := refs[limit-1]
+		page.Next = fmt.Sprintf("%s_%d", last.Deadline.UTC().Format(time.RFC3339Nano), last.LastToken.Epoch)
+	}
+	reply(w, page)
+}
+
+// parseLeaseMark reads Leases.Next: a deadline and an epoch.
+func parseLeaseMark(s string) (deadline time.Time, epoch tq.Epoch, err error) {
+	if s == "" {
+		return time.Time{}, 0, nil
+	}
+	at, number, _ := strings.Cut(s, "_")
+	if deadline, err = time.Parse(time.RFC3339Nano, at); err != nil {
+		return time.Time{}, 0, err
+	}
+	n, err := strconv.ParseUint(number, 10, 64)
+
+	return deadline, tq.Epoch(n), err
 }
 
 // deadLetters is a page of those of ?queue= behind the number ?after=.

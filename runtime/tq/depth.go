@@ -2,6 +2,7 @@ package tq
 
 import (
 	"context"
+	"math"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -186,6 +187,26 @@ func (p *Probe) DeadLetters(after uint64, limit int) ([]TaskRef, error) {
 	}
 
 	return refs, err
+}
+
+// Leases lists up to limit leases in the order of their deadlines, those of one
+// deadline in the order they were granted: those behind that deadline and
+// epoch, which are the ones of the last lease of the page before, and zero for
+// the first page. It reads the leases up to the page under the locks, so pages
+// far back cost the queue more. The error is ErrDeposed.
+func (p *Probe) Leases(deadline time.Time, epoch Epoch, limit int) ([]TaskRef, error) {
+	e := (*Engine)(p)
+	e.lockUpToDate()
+	defer e.Unlock()
+	if e.gate.deposed {
+		return nil, ErrDeposed
+	}
+	from := Instant(math.MinInt64)
+	if !deadline.IsZero() {
+		from = e.core.wall(deadline)
+	}
+
+	return e.core.leasesAfter(from, epoch, limit), nil
 }
 
 // NextDead waits for the dead letter after the given number: see

@@ -1,8 +1,10 @@
 package tq
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -201,6 +203,34 @@ func (e *Engine) DeadLetters(after uint64, limit int) (refs []TaskRef, err error
 	}
 
 	return refs, nil
+}
+
+// leasesAfter lists up to limit leases behind that deadline and epoch, in the
+// order of the two.
+func (c *core) leasesAfter(deadline Instant, epoch Epoch, limit int) (refs []TaskRef) {
+	i, k := c.leased.head, c.kept.head
+	last := never
+	for i >= 0 || k >= 0 {
+		next := &i
+		if i < 0 || k >= 0 && c.at(k).until <= c.at(i).until {
+			next = &k
+		}
+		s := c.at(*next)
+		// Those of one deadline stand in the order they were granted or extended,
+		// so all of them are needed to know which come first.
+		if len(refs) >= limit && s.until != last {
+			break
+		}
+		if s.until > deadline || s.until == deadline && s.epoch > epoch {
+			refs, last = append(refs, c.ref(*next, c.last)), s.until
+		}
+		*next = s.next
+	}
+	slices.SortFunc(refs, func(a, b TaskRef) int {
+		return cmp.Or(a.Deadline.Compare(b.Deadline), cmp.Compare(a.LastToken.Epoch, b.LastToken.Epoch))
+	})
+
+	return refs[:min(len(refs), max(limit, 0))]
 }
 
 // NextDead waits for the dead letter after the given number and returns with

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/tqgen/tqgen/examples/lease/leasequeue"
+	"github.com/tqgen/tqgen/runtime/backpressure"
+	"github.com/tqgen/tqgen/runtime/diagnostics"
 	"github.com/tqgen/tqgen/runtime/tq"
 )
 
@@ -28,6 +30,9 @@ type demo struct {
 	numbers atomic.Uint64 // of payloads so far
 	tooLate atomic.Int64  // settlements refused because the lease was lost
 	mended  mended
+
+	host     *diagnostics.Host // of the page; nil if there is none
+	monitors []*backpressure.Monitor
 }
 
 func newDemo(s settings, out io.Writer) *demo {
@@ -40,13 +45,20 @@ func newDemo(s settings, out io.Writer) *demo {
 }
 
 func (d *demo) open(name string) (*leasequeue.Local, error) {
-	return leasequeue.New(leasequeue.Options{
+	q, err := leasequeue.New(leasequeue.Options{
 		Name:     name,
 		Capacity: capacity,
+		High:     capacity * 3 / 4,
+		Low:      capacity / 4,
 		Lease:    d.lease,
 		Attempts: 4,
 		Backoff:  tq.ExpBackoff(d.lease/50, d.lease/5, 20),
 	})
+	if err != nil {
+		return nil, err
+	}
+
+	return q, d.show(q)
 }
 
 // run spends half of the time on one queue, hands what is left to another, and

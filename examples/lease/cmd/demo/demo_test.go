@@ -2,6 +2,7 @@ package main
 
 import (
 	"io"
+	"net/http"
 	"regexp"
 	"strings"
 	"testing"
@@ -34,6 +35,40 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// TestPage shows that the page is where the demo says, and has its queues.
+func TestPage(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	d := newDemo(settings{length: time.Second, page: "127.0.0.1:0"}, &out)
+	closePage, err := d.servePage()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closePage()
+	for _, name := range []string{"first", "second"} {
+		q, err := d.open(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer q.Close()
+	}
+	url, ok := strings.CutPrefix(strings.TrimSpace(out.String()), "page: ")
+	if !ok {
+		t.Fatalf("the demo says %q", &out)
+	}
+	for path, want := range map[string]string{"": "<h1>Task queues</h1>", "taskqueue/snapshot": `"queue":"second"`} {
+		response, err := http.Get(url + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(response.Body)
+		response.Body.Close()
+		if err != nil || !strings.Contains(string(body), want) {
+			t.Errorf("%s%s: %v, %s", url, path, err, body)
+		}
+	}
+}
+
 func TestMisuse(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
@@ -45,6 +80,7 @@ func TestMisuse(t *testing.T) {
 		"unknown flag":    {[]string{"-fro", "1s"}, 2, "-fro"},
 		"argument":        {[]string{"now"}, 2, `unexpected argument "now"`},
 		"too short":       {[]string{"-for", "1ms"}, 2, "below 50ms"},
+		"no such address": {[]string{"-page", "nowhere"}, 2, "page: "},
 		"nobody at work":  {[]string{"-workers", "0"}, 2, "at least 1"},
 		"nothing to send": {[]string{"-producers", "0"}, 2, "at least 1"},
 	}

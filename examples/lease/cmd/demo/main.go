@@ -11,6 +11,8 @@
 //
 // It ends with status 1 if a task is lost or counted twice, or if a queue's
 // own figures differ from the books; 2 is a failure of anything else.
+//
+// While it runs it serves the diagnostics page of its queues on loopback.
 package main
 
 import (
@@ -33,6 +35,7 @@ type settings struct {
 	seed      uint64
 	producers int
 	workers   int
+	page      string // address
 }
 
 // run is main without the process round it.
@@ -48,6 +51,12 @@ func run(args []string, stdout io.Writer) int {
 	defer stop()
 
 	d := newDemo(s, stdout)
+	closePage, err := d.servePage()
+	if err != nil {
+		fmt.Fprintln(stdout, "demo:", err)
+		return 2
+	}
+	defer closePage()
 	result, err := d.run(ctx)
 	if err != nil {
 		fmt.Fprintln(stdout, "demo:", err)
@@ -69,6 +78,7 @@ func parse(args []string, stdout io.Writer) (settings, error) {
 	flags.Uint64Var(&s.seed, "seed", 1, "`number` that decides which tasks go wrong, and how")
 	flags.IntVar(&s.producers, "producers", 4, "`number` of producers")
 	flags.IntVar(&s.workers, "workers", 4*runtime.GOMAXPROCS(0), "`number` of workers")
+	flags.StringVar(&s.page, "page", "127.0.0.1:0", "serve the page of the queues at this `address`; \"\" serves none")
 	if err := flags.Parse(args); err != nil {
 		return s, err
 	}
