@@ -42,13 +42,13 @@ const runtimePath = "github.com/tqgen/tqgen/runtime"
 var reservedLocals = []string{
 	"a", "after", "all", "apply", "at", "attached", "b", "budget", "c", "call", "cause", "chunk",
 	"ctx", "cursor", "d", "depth", "do", "doc", "dst", "e", "end", "entries", "entry", "err",
-	"events", "every", "f", "failed", "forward", "g", "grace", "grant", "handler", "header",
-	"how", "i", "id", "ids", "key", "keys", "l", "leases", "letter", "letters", "life", "limit",
-	"line", "log", "m", "more", "n", "name", "next", "null", "o", "observe", "ok", "out", "owner",
-	"p", "path", "ps", "q", "quoted", "r", "raw", "reader", "record", "recorder", "records",
-	"ref", "refs", "restore", "room", "run", "s", "seq", "settled", "sink", "sinks", "slot",
-	"slots", "snapshot", "src", "start", "state", "t", "tasks", "term", "text", "to", "token",
-	"torn", "until", "v", "value", "w", "when", "yield",
+	"event", "events", "every", "f", "failed", "forward", "g", "grace", "grant", "handler",
+	"header", "how", "i", "id", "ids", "key", "keys", "l", "leases", "letter", "letters", "life",
+	"limit", "line", "log", "m", "more", "n", "name", "next", "null", "o", "observe", "ok", "out",
+	"owner", "p", "path", "ps", "pump", "q", "quoted", "r", "raw", "reader", "record", "recorder",
+	"records", "ref", "refs", "restore", "room", "run", "s", "seq", "settled", "sink", "sinks",
+	"slot", "slots", "snapshot", "source", "src", "start", "state", "t", "take", "tasks", "term",
+	"text", "to", "token", "torn", "until", "v", "value", "w", "when", "yield",
 }
 
 // codecLocals are those of them that codecs have.
