@@ -83,7 +83,7 @@ func newPlayer(t *testing.T, with locks, b []byte) *player {
 	o.Capacity = 1 + int(b[0]%6)
 	o.Attempts = 1 + int(b[1]%4)
 	o.Dead = 1 + int(b[2]%4)
-	o.LogEntries = []int{1 << 10, 48}[b[4]%2] // 48 is more than one operation's, but for drains
+	o.LogEntries = []int{1 << 10, 192}[b[4]%2] // 192 is more than one step makes, but for drains
 	backoff := func(int) time.Duration { return 0 }
 	switch b[3] % 4 {
 	case 1:
