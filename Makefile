@@ -18,7 +18,7 @@ RACE_PACKAGES ?= ./runtime/... ./examples/... ./golden/accept/...
 
 # How long and how much; see the targets that use them.
 FOR ?= 10s
-FUZZTIME ?= 20s
+FUZZTIME ?= 100000x
 SEEDS ?= 10000
 ROUNDS ?= 10000
 TYPES ?= 300
@@ -102,7 +102,7 @@ else
 endif
 
 .PHONY: fuzz
-fuzz: ## run every fuzz target for FUZZTIME (20s)
+fuzz: ## run every fuzz target for FUZZTIME (100000x: so many executions)
 	internal/tools/fuzz.sh $(FUZZTIME)
 
 .PHONY: storm

@@ -113,7 +113,7 @@ func (c *$Coordinator) $Effect(
 	return c.run$Effect(ctx, c.ofTask(l, $effect), run)
 }`)
 	f.declare(`
-${Effect}Event is $Effect once for the event.`, `
+${Effect}Event is $Effect in the scope of the event: once for each.`, `
 func (c *$Coordinator) ${Effect}Event(
 	ctx context.Context, e *$Event, do func(context.Context, *$Event, effect.Call) ($Result, error),
 ) ($Result, error) {

@@ -36,8 +36,8 @@ func $NewReplica(o $Options) (*$Replica, error) {
 	return r, nil
 }`)
 	f.declare(`
-$replicaStore is how the state reaches the payloads of a $Replica: with its lock
-held.`, `
+$replicaStore is how the state reaches the payloads of a $Replica. It is called with
+the lock of the state held.`, `
 type $replicaStore $Replica`)
 	f.declare("", `
 func (s *$replicaStore) Grow(tq.Slot) { s.payloads = append(s.payloads, $zero) }`)
@@ -124,7 +124,7 @@ func emitPromote(f *file) {
 Promote makes the replica a queue that goes on where the last whole operation
 left it, in a life and a term of its own: every epoch it grants is above those of
 the old owner, seen here or not. Options left open are those of the replica. What
-becomes of leases is how's to say. The replica takes no events any more.
+becomes of leases, the parameter how says. The replica takes no events any more.
 
 On an error the replica follows on: a *replication.TermError, which matches
 tq.ErrDeposed, if another follower was first; tq.ErrFull if the tasks do not fit;

@@ -48,8 +48,9 @@ instead of an event, the end of ctx, an event that could not be applied
 could not be saved (replication.ErrConflict if another writer has). A second run
 of the stream is replication.ErrRunning.
 
-Where it stops for a reason of its own it returns when events give another one:
-Feed ends them at once.`, `
+If the sink itself stops, Run returns when events give the next one; Feed ends
+the wait at once. What was not applied must come again: the events of the next
+run begin behind Position.`, `
 func (s *$Sink) Run(ctx context.Context, events iter.Seq2[$Event, error]) error {
 	return s.Feed(ctx, func(context.Context) iter.Seq2[$Event, error] { return events })
 }`)
@@ -76,8 +77,9 @@ func (s *$Sink) Feed(
 }`)
 	f.declare(`
 Follow is Feed for a $Source: events are applied where the source has them, and
-copied only if several are applied at a time. The source's operations, if it is
-synchronous, get the error of an event that could not be applied.`, `
+copied only if several are applied at a time. After an error it may go on with
+the same source. The source's operations, if it is synchronous, get the error of
+an event that could not be applied.`, `
 func (s *$Sink) Follow(ctx context.Context, source *$Source) error { return s.run(ctx, source.Pump) }`)
 	f.declare(`
 run applies what pump gives it.`, `

@@ -107,7 +107,8 @@ func (s *$Source) resolve(e *$Event) {
 func emitSourceFeeds(f *file) {
 	f.declare(`
 All gives one event after another. It ends with the first error, one of Next's,
-which comes with a zero $Event.`, `
+which comes with a zero $Event. What it has given does not come again, not even
+what the loop was left at.`, `
 func (s *$Source) All(ctx context.Context) iter.Seq2[$Event, error] {
 	return func(yield func($Event, error) bool) {
 		for {

@@ -112,11 +112,12 @@ func (s SQLCheckpoints) Save(ctx context.Context, c replication.Checkpoint, expe
 	if err != nil {
 		return err
 	}
-	if n, err := done.RowsAffected(); err != nil || n == 0 {
-		return errors.Join(replication.ErrConflict, err)
+	n, err := done.RowsAffected()
+	if err == nil && n == 0 {
+		err = replication.ErrConflict
 	}
 
-	return nil
+	return err
 }
 
 var _ replication.CheckpointStore = SQLCheckpoints{}

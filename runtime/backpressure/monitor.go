@@ -146,7 +146,8 @@ func (m *Monitor) Cost() Cost {
 
 // WaitForDraining returns nil once the monitor is not active: at once, or as
 // soon as the depth reaches the low watermark. It returns ctx's error if ctx
-// ends first, and tq.ErrClosed if monitor or queue are closed while active.
+// ends first, and tq.ErrClosed if monitor or queue are closed, or the
+// queue is deposed, while active.
 func (m *Monitor) WaitForDraining(ctx context.Context) error {
 	if !m.watch.Raised() {
 		return nil

@@ -23,5 +23,6 @@
 // Payloads are never shown.
 //
 // Reading is open and changing is closed unless Options say otherwise.
-// Backpressure and a long backlog make a service not ready at most, never dead.
+// A long backlog, or too many leases, make a service not ready at most, never
+// dead; backpressure alone changes nothing.
 package diagnostics

@@ -131,7 +131,7 @@ func (q *queue) now(now time.Time) QueueStats {
 		WaitingProducers: s.WaitingProducers, WaitingConsumers: s.WaitingConsumers,
 		Total: Outcomes{
 			s.Enqueued, s.Granted, s.Completed, s.Failed, s.Requeued, s.Expired, s.DeadLettered,
-			r.Full + r.Closed + r.Drained + r.Cancelled + r.TimedOut,
+			r.Full + r.Closed + r.Drained + r.Deposed + r.Cancelled + r.TimedOut,
 		},
 		Readers: s.Readers, Lag: uint64(s.SlowestLag),
 	}

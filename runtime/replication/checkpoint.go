@@ -171,7 +171,7 @@ func readCheckpoint(r *jsonwire.Reader) (c Checkpoint, seen uint64, end int) {
 		case 3: // peerPositions
 			o.Pos = readPeers(r, o.Pos, &c)
 		case 4: // incarnation
-			o.Pos = readIncarnation(r, o.Pos, &c.Incarnation)
+			o.Pos = tq.ReadIncarnation(r, o.Pos, &c.Incarnation)
 		case 5: // revision
 			o.Pos = r.Uint64(o.Pos, &c.Revision)
 		case 6: // applied
@@ -219,7 +219,7 @@ func readPosition(r *jsonwire.Reader, i int, p *Position) int {
 	for o.Next() {
 		switch o.Field {
 		case 0: // incarnation
-			o.Pos = readIncarnation(r, o.Pos, &p.Incarnation)
+			o.Pos = tq.ReadIncarnation(r, o.Pos, &p.Incarnation)
 		case 1: // position
 			o.Pos = r.Uint64(o.Pos, (*uint64)(&p.Sequence))
 		}

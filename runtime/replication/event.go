@@ -329,9 +329,9 @@ func readHeader(
 		case 14: // flags
 			o.Pos = readFlags(r, o.Pos, &h.Flags)
 		case 15: // incarnation
-			o.Pos = readIncarnation(r, o.Pos, &h.Incarnation)
+			o.Pos = tq.ReadIncarnation(r, o.Pos, &h.Incarnation)
 		case fieldOrigin:
-			o.Pos = readIncarnation(r, o.Pos, &h.Task.Origin)
+			o.Pos = tq.ReadIncarnation(r, o.Pos, &h.Task.Origin)
 		case 17: // shard
 			o.Pos = r.String(o.Pos, &h.Shard)
 		case 18: // schema
@@ -396,18 +396,6 @@ func readFlags(r *jsonwire.Reader, i int, p *tq.Flags) int {
 		flags |= flag
 	}
 	*p = flags
-
-	return end
-}
-
-func readIncarnation(r *jsonwire.Reader, i int, p *tq.Incarnation) int {
-	text, end := r.Text(i)
-	if text != nil {
-		incarnation, err := tq.ParseIncarnation(string(text))
-		if r.Check(end, err) {
-			*p = incarnation
-		}
-	}
 
 	return end
 }

@@ -292,7 +292,7 @@ func (c *Claim) UnmarshalJSON(src []byte) error {
 		case 2: // peerId
 			o.Pos = r.String(o.Pos, &read.Peer)
 		case 3: // incarnation
-			o.Pos = readIncarnation(&r, o.Pos, &read.Incarnation)
+			o.Pos = tq.ReadIncarnation(&r, o.Pos, &read.Incarnation)
 		case 4: // claimedAt
 			o.Pos = tq.ReadTime(&r, o.Pos, &read.ClaimedAt)
 		}

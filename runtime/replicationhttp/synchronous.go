@@ -17,7 +17,7 @@ import (
 // gate keeps the queue's operations waiting for whichever follower acknowledges
 // their events first. It outlives streams, so that a follower may come back.
 type gate struct {
-	lines replication.Lines // read by nobody: it stands for all followers
+	lines replication.Lines // read by nobody: it stands for all followers, and keeps the log for one that comes back
 	o     tq.SyncOptions
 
 	mu      sync.Mutex

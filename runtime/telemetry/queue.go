@@ -26,7 +26,7 @@ type queue struct {
 	r         *Registration
 	probe     *tq.Probe
 	labels    labels
-	rejected  [5]labels // in the order of errorTypes
+	rejected  [6]labels // in the order of errorTypes
 	stale     [6]labels // in the order of operations
 	callbacks metric.Registration
 
@@ -39,8 +39,14 @@ type queue struct {
 	done    chan struct{}
 }
 
+// Values of error.type that are no codes of tq.
+const (
+	canceled = "canceled"
+	exceeded = "deadline_exceeded"
+)
+
 var (
-	errorTypes = [5]string{tq.CodeFull, tq.CodeClosed, tq.CodeDrained, "canceled", "deadline_exceeded"}
+	errorTypes = [6]string{tq.CodeFull, tq.CodeClosed, tq.CodeDrained, tq.CodeDeposed, canceled, exceeded}
 	operations = [6]string{"complete", "heartbeat", "fail", "release", "dead-letter", "resume"}
 )
 
@@ -203,7 +209,7 @@ func (q *queue) observeThroughput(o observer, s *tq.Stats) {
 	o.count(lost, missed, l)
 	refused := q.probe.Refusals()
 	for i, n := range [...]uint64{
-		refused.Full, refused.Closed, refused.Drained, refused.Cancelled, refused.TimedOut,
+		refused.Full, refused.Closed, refused.Drained, refused.Deposed, refused.Cancelled, refused.TimedOut,
 	} {
 		o.count(rejected, n, &q.rejected[i])
 	}

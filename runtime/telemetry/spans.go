@@ -204,9 +204,9 @@ func errorType(err error) string {
 	case err == nil:
 		return ""
 	case errors.Is(err, context.Canceled):
-		return errorTypes[3]
+		return canceled
 	case errors.Is(err, context.DeadlineExceeded):
-		return errorTypes[4]
+		return exceeded
 	default:
 		return tq.ErrorCode(err)
 	}

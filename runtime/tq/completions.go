@@ -21,7 +21,6 @@ type Completions struct {
 
 // Complete is [Held.Complete] of one lease. What comes of it, End says.
 func (c *Completions) Complete(ctx context.Context, h *Held, t *Token) {
-	c.ctx = ctx
 	e, ok := h.by.(*Engine)
 	if !ok {
 		c.unlock()
@@ -32,6 +31,7 @@ func (c *Completions) Complete(ctx context.Context, h *Held, t *Token) {
 		c.unlock()
 		c.lock(e)
 	}
+	c.ctx = ctx
 	c.left--
 	if err := e.core.complete(h.slot, t, c.now); err != nil {
 		c.note(e.refuse("complete", *t, err))
@@ -65,6 +65,10 @@ func (c *Completions) lock(e *Engine) {
 func (c *Completions) unlock() {
 	if e := c.engine; e != nil {
 		c.engine = nil
+		if c.gone == 0 {
+			e.Unlock()
+			return
+		}
 		e.completed(c.gone)
 		if err := e.Finish(c.ctx); err != nil {
 			c.errs = append(c.errs, err) // none of them is known to be

@@ -53,10 +53,11 @@ type confirmations struct {
 
 // unconfirmed is one operation that waits.
 type unconfirmed struct {
-	seq  Sequence
-	over bool          // guarded by confirmations.mu
-	err  error         // why it is over; nil: all have acknowledged
-	done chan struct{} // closed when it is over
+	seq   Sequence
+	since time.Time
+	over  bool          // guarded by confirmations.mu
+	err   error         // why it is over; nil: all have acknowledged
+	done  chan struct{} // closed when it is over
 }
 
 // attachment is what a cursor has to do with confirmations, whose lock guards it.
@@ -136,37 +137,51 @@ func (e *Engine) confirm(ctx context.Context, seq Sequence) error {
 		c.mu.Unlock()
 		return e.uncertain(seq, err)
 	}
-	w := &unconfirmed{seq: seq, done: make(chan struct{})}
+	w := &unconfirmed{seq: seq, since: time.Now(), done: make(chan struct{})}
 	c.waiting = append(c.waiting, w)
-	timeout := c.timeout()
 	c.mu.Unlock()
 
-	var over <-chan time.Time
-	if timeout > 0 {
-		t := time.NewTimer(timeout)
-		defer t.Stop()
-		over = t.C
-	}
-	err := errReaderSlow
-	select {
-	case <-w.done:
-	case <-over:
-	case <-ctx.Done():
-		err = ctx.Err()
-	}
-
-	return e.outcome(w, err)
+	return e.outcome(w, c.wait(ctx, w))
 }
 
-// timeout is the shortest of all readers; c.mu is held.
-func (c *confirmations) timeout() (shortest time.Duration) {
+// wait ends when w is over, or with the error that is to end it: that of ctx, or
+// that a reader has had its time.
+func (c *confirmations) wait(ctx context.Context, w *unconfirmed) error {
+	for {
+		left, limited := c.patience(w)
+		if limited && left <= 0 {
+			return errReaderSlow
+		}
+		var over <-chan time.Time
+		if limited {
+			over = time.After(left)
+		}
+		select {
+		case <-w.done:
+			return nil
+		case <-over: // for a reader that may have acknowledged meanwhile
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// patience is how much longer w may wait for those who have not acknowledged.
+func (c *confirmations) patience(w *unconfirmed) (left time.Duration, limited bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for _, r := range c.readers {
-		if t := r.sync.opt.Timeout; t > 0 && (shortest == 0 || t < shortest) {
-			shortest = t
+		if t := r.sync.opt.Timeout; t > 0 && r.sync.acked < w.seq && (!limited || t < left) {
+			left, limited = t, true
 		}
 	}
 
-	return shortest
+	return left - time.Since(w.since), limited
+}
+
+// slow says whether a is the reader that has kept w waiting for too long.
+func (a *attachment) slow(w *unconfirmed) bool {
+	return a.opt.Timeout > 0 && a.acked < w.seq && time.Since(w.since) >= a.opt.Timeout
 }
 
 // outcome is how the wait of w ended; err is what ended it, if nothing else did.
@@ -178,7 +193,7 @@ func (e *Engine) outcome(w *unconfirmed, err error) error {
 		w.err = err
 		c.waiting = slices.DeleteFunc(c.waiting, func(o *unconfirmed) bool { return o == w })
 		for _, r := range c.readers {
-			if err == errReaderSlow && r.sync.opt.Detach && r.sync.acked < w.seq { //nolint:errorlint // the very one
+			if err == errReaderSlow && r.sync.opt.Detach && r.sync.slow(w) { //nolint:errorlint // the very one
 				slow = append(slow, r)
 			}
 		}
@@ -221,7 +236,8 @@ func (e *Engine) GiveBack(h Held, t Token) {
 	now := e.clock.now()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.apply(h.slot, &t, Release, nil, now) == nil {
+	e.takeOver(false)
+	if e.core.release(h.slot, &t, now) == nil { // else whoever has it now keeps it
 		e.settle(e.core.last)
 	}
 }
@@ -263,6 +279,9 @@ func (c *Cursor) Acknowledge(seq Sequence) {
 		return
 	}
 	c.sync.failed = nil
+	for n := c.next.Load(); n <= uint64(seq) && !c.next.CompareAndSwap(n, uint64(seq)+1); {
+		n = c.next.Load() // it need not read what it has by another way
+	}
 	if seq > c.sync.acked {
 		c.sync.acked = seq
 		s.review()

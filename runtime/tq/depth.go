@@ -44,9 +44,9 @@ type DepthState struct {
 // if live is set of all that capacity bounds, leased ones included. It is
 // raised at high or more and lowered at low or less; low is below high.
 //
-// crossed is called at each crossing, and once when the queue closes, with a
-// lock of the queue held and possibly by two callers at once. It must be short,
-// must not call the queue and must not panic.
+// crossed is called at each crossing, and when the queue closes or is deposed,
+// with a lock of the queue held and possibly by two callers at once. It must be
+// short, must not call the queue and must not panic.
 func NewDepthWatch(high, low int, live bool, crossed func()) *DepthWatch {
 	return &DepthWatch{high: high, low: low, live: live, crossed: crossed}
 }
@@ -63,7 +63,8 @@ func (w *DepthWatch) Raised() bool { return w.raised(w.word.Load()) }
 
 func (w *DepthWatch) raised(word uint64) bool { return word>>depthBits&1 == 1 }
 
-// QueueClosed says whether the queue was closed. Its depth may still change.
+// QueueClosed says whether the queue was closed or deposed. Its depth may still
+// change.
 func (w *DepthWatch) QueueClosed() bool { return w.closed.Load() }
 
 // count gives all bits of a number of crossings of which low are the lowest.
@@ -235,7 +236,7 @@ func (p *Probe) Attach(w *DepthWatch) {
 	e.lockAll()
 	defer e.Unlock()
 	e.core.watches = append(slices.Clone(e.core.watches), w)
-	w.closed.Store(e.gate.closed)
+	w.closed.Store(e.gate.still())
 	depth := e.core.waiting()
 	if w.live {
 		depth += e.core.leased.n

@@ -159,7 +159,7 @@ func (e *Engine) mayRestore() error {
 // queue and returns with the lock held: the caller stores the payload of task
 // i at slots[i], unless that is negative, and calls Finish. Tasks that are
 // live or dead here are passed over, and so is a whole snapshot that was
-// restored before (the latest 4,096 are remembered). It never waits. Capacity
+// restored before (the latest 4,096 are remembered). It waits for no room. Capacity
 // and the bound of dead letters may be exceeded by it; the next death purges
 // down to the bound. Later grants have a term above the snapshot's
 // HighestEpoch, so one from a source that is not trusted can use up the terms.
@@ -235,7 +235,8 @@ func (c *core) leasesAfter(deadline Instant, epoch Epoch, limit int) (refs []Tas
 
 // NextDead waits for the dead letter after the given number and returns with
 // the lock held. ErrGap if the bound purged letters in between; the Number of
-// the ref then says up to where. On an error the lock is not held. After Close
+// the ref then says up to where. Of the time before a promotion nobody knows
+// whether it was the bound: then it is ErrGap for all that are gone. On an error the lock is not held. After Close
 // it gives what is there, then ErrClosed; ErrDeposed likewise.
 func (e *Engine) NextDead(ctx context.Context, after uint64) (TaskRef, error) {
 	e.lockAll()

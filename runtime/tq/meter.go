@@ -136,7 +136,7 @@ func (c *core) unlease(i Slot, now Instant) {
 // Refusals count operations that were refused. They only grow.
 type Refusals struct {
 	// Enqueues, of one task or of a batch.
-	Full, Closed, Drained, Cancelled, TimedOut uint64
+	Full, Closed, Drained, Deposed, Cancelled, TimedOut uint64
 	// Operations with a token that does not hold, by operation.
 	Complete, Heartbeat, Fail, Release, DeadLetter, Resume uint64
 }
@@ -146,14 +146,14 @@ func (p *Probe) Refusals() Refusals {
 	r := &p.refused
 
 	return Refusals{
-		r.full.Load(), r.closed.Load(), r.drained.Load(), r.cancelled.Load(), r.timedOut.Load(),
+		r.full.Load(), r.closed.Load(), r.drained.Load(), r.deposed.Load(), r.cancelled.Load(), r.timedOut.Load(),
 		r.complete.Load(), r.heartbeat.Load(), r.fail.Load(), r.release.Load(), r.deadLetter.Load(), r.resume.Load(),
 	}
 }
 
 // refusals are Refusals while they are counted.
 type refusals struct {
-	full, closed, drained, cancelled, timedOut             atomic.Uint64
+	full, closed, drained, deposed, cancelled, timedOut    atomic.Uint64
 	complete, heartbeat, fail, release, deadLetter, resume atomic.Uint64
 }
 
@@ -167,6 +167,8 @@ func (r *refusals) enqueue(err error) error {
 		r.closed.Add(1)
 	case err == ErrDrained:
 		r.drained.Add(1)
+	case err == ErrDeposed:
+		r.deposed.Add(1)
 	case errors.Is(err, context.DeadlineExceeded):
 		r.timedOut.Add(1)
 	default:

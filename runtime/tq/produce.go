@@ -163,19 +163,21 @@ func (e *Engine) waitRoom(ctx context.Context) error {
 }
 
 // PutBatch waits for room for at least one of want tasks and returns, with the
-// lock held, how many fit. AddLocked follows for each of them, then Unlock.
+// lock held, how many fit. AddLocked follows for each of them, then Finish.
 // The errors are those of Enqueue.
 func (e *Engine) PutBatch(ctx context.Context, want int) (room int, now Instant, err error) {
-	if err := e.claim(ctx); err != nil {
-		return 0, 0, e.refused.enqueue(err)
-	}
-	now = e.clock.now()
-	e.lockAll()
 	c := &e.core
-	c.cross.gone.Add(1) // the claim
-	if err := e.gate.turnsAway(); err != nil {
-		e.Unlock()
-		return 0, 0, e.refused.enqueue(err)
+	for {
+		if err := e.claim(ctx); err != nil {
+			return 0, 0, e.refused.enqueue(err)
+		}
+		now = e.clock.now()
+		e.lockAll()
+		c.cross.gone.Add(1) // the claim
+		if e.gate.open() {
+			break
+		}
+		e.Unlock() // a drain has begun in between, or something final: claim says which
 	}
 	room = want
 	if !c.room(want) {
@@ -198,8 +200,12 @@ func (e *Engine) claim(ctx context.Context) error {
 		return err
 	}
 	if !e.roomFor(1) {
+		asked := e.clock.now()
 		if err := e.waitRoom(ctx); err != nil {
 			return err
+		}
+		if e.core.meters != nil {
+			e.core.measureBlocked(max(e.clock.now()-asked, 0))
 		}
 	}
 	e.core.in.admitted++

@@ -53,7 +53,7 @@ func (e *Engine) Adopt(r *Replica, how Takeover) (refs []TaskRef, slots []Slot, 
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	e.lockAll()
-	if err = e.core.mayAdopt(r, how); err != nil {
+	if err = e.mayAdopt(r, how); err != nil {
 		e.Unlock()
 		return nil, nil, err
 	}
@@ -71,11 +71,14 @@ func (e *Engine) Adoptable(r *Replica, how Takeover) error {
 	e.lockAll()
 	defer e.Unlock()
 
-	return e.core.mayAdopt(r, how)
+	return e.mayAdopt(r, how)
 }
 
-func (c *core) mayAdopt(r *Replica, how Takeover) (err error) {
+func (e *Engine) mayAdopt(r *Replica, how Takeover) (err error) {
+	c := &e.core
 	switch {
+	case !e.gate.open():
+		err = e.gate.err()
 	case r.over:
 		err = ErrClosed
 	case c.opt.Name != r.opt.Name:
@@ -102,7 +105,7 @@ func (c *core) mayAdopt(r *Replica, how Takeover) (err error) {
 
 func (c *core) adopt(r *Replica, refs []TaskRef, how Takeover, now Instant) []Slot {
 	c.epoch = firstOfTerm(how.Term)
-	c.log.seq, c.count, c.deaths = r.at.Sequence, r.count, r.deaths
+	c.log.seq, c.count, c.deaths, c.purgedTo = r.at.Sequence, r.count, r.deaths, r.deaths
 	slots := make([]Slot, len(refs))
 	for n := range refs {
 		slots[n] = c.mustAlloc()
@@ -119,6 +122,11 @@ func (c *core) adoptOne(i Slot, t *TaskRef, how Takeover, now Instant) {
 	c.inherit(s, &t.TaskState)
 	if t.State != Dead {
 		c.in.admitted++
+		if t.State == Leased && !how.Revoke {
+			c.depth(0, 1)
+		} else {
+			c.depth(1, 1)
+		}
 	}
 	switch t.State {
 	case Leased:
@@ -141,6 +149,7 @@ func (c *core) adoptOne(i Slot, t *TaskRef, how Takeover, now Instant) {
 		c.waitUntil(&c.delayed, i, c.wallCapped(t.AvailableAt))
 	case Dead:
 		s.phase, s.died = phaseDead, t.Number
+		c.purgedTo = min(c.purgedTo, t.Number-1)
 		c.push(&c.dead, i)
 	}
 }
@@ -229,6 +238,7 @@ func (e *Engine) Depose(term uint64) error {
 	e.wakeCursors()
 	e.deaths.notify()
 	e.drainEnds.notify()
+	e.core.closeWatches()
 
 	return nil
 }

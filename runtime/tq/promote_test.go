@@ -452,3 +452,48 @@ func TestOwnedRestore(t *testing.T) {
 		t.Errorf("claimed %v, term %d, %v", claimed, q.Term(), err)
 	}
 }
+
+// TestPromoteKeepsCount: a watch that is there before the queue takes over
+// follows its depth, and dead letters that were gone before are a gap.
+func TestPromoteKeepsCount(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q, f, c := primary(t)
+		mustEnqueue(t, q, "a", "b", "c", "d")
+		for range 2 {
+			l := mustLease(t, q)
+			must(t, l.bury())
+		}
+		must(t, q.Purge(q.deadLetters()[0].ID))
+		mustLease(t, q)
+		f.see(t, q, c)
+		open := func() *queue {
+			o := policy()
+			o.Incarnation = f.Heir()
+			p := &queue{opts: o}
+			must(t, p.Open(o, &p.shelf))
+			p.shelf.open(p.MaxSlot())
+
+			return p
+		}
+		closed := open()
+		_ = closed.Close()
+		_, _, err := closed.Adopt(&f.Replica, tq.Takeover{Term: 2})
+		want(t, "not adopted by a closed queue", errors.Is(err, tq.ErrClosed), true)
+
+		p := open()
+		w, live := watch(p, 9, 0, false), watch(p, 9, 0, true)
+		_, _, err = p.Adopt(&f.Replica, tq.Takeover{Term: 2})
+		must(t, err)
+		p.Unlock()
+		want(t, "pending", w.State().Depth, 1)
+		want(t, "live", live.State().Depth, 2)
+		_, err = p.NextDead(t.Context(), 0)
+		want(t, "a gap", errors.Is(err, tq.ErrGap), true)
+		ref, err := p.NextDead(t.Context(), 1)
+		must(t, err)
+		p.Unlock()
+		want(t, "the letter that is left", ref.Number, 2)
+		_ = p.Close()
+	})
+}

@@ -213,7 +213,7 @@ func (t *Token) ReadJSON(r *jsonwire.Reader, i int) int {
 				r.Check(o.Pos, t.setLeaseID(string(text)))
 			}
 		case 3: // origin
-			o.Pos = readIncarnation(r, o.Pos, &origin)
+			o.Pos = ReadIncarnation(r, o.Pos, &origin)
 		}
 	}
 	if !o.Ended() {
@@ -227,7 +227,8 @@ func (t *Token) ReadJSON(r *jsonwire.Reader, i int) int {
 	return o.Pos
 }
 
-func readIncarnation(r *jsonwire.Reader, i int, p *Incarnation) int {
+// ReadIncarnation reads an incarnation in its wire form.
+func ReadIncarnation(r *jsonwire.Reader, i int, p *Incarnation) int {
 	text, end := r.Text(i)
 	if text != nil {
 		incarnation, err := ParseIncarnation(string(text))
@@ -510,7 +511,7 @@ func DecodeTask(r *jsonwire.Reader, i int, t *TaskState, value func(r *jsonwire.
 		case 5: // lastOwnershipToken
 			o.Pos = t.LastToken.ReadJSON(r, o.Pos)
 		case 6: // origin
-			o.Pos = readIncarnation(r, o.Pos, &t.ID.Origin)
+			o.Pos = ReadIncarnation(r, o.Pos, &t.ID.Origin)
 		case 7: // state
 			o.Pos = readState(r, o.Pos, &t.State)
 		case 8: // availableAt
@@ -616,7 +617,7 @@ func DecodeSnapshot(src []byte, h *SnapshotHeader, task func(r *jsonwire.Reader,
 		case 1: // queueName
 			o.Pos = r.String(o.Pos, &read.Queue)
 		case 2: // incarnation
-			o.Pos = readIncarnation(&r, o.Pos, &read.Incarnation)
+			o.Pos = ReadIncarnation(&r, o.Pos, &read.Incarnation)
 		case 3: // sequenceNumber
 			o.Pos = r.Uint64(o.Pos, (*uint64)(&read.Sequence))
 		case 4: // highestEpoch
