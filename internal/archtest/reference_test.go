@@ -21,7 +21,7 @@ import (
 	"github.com/tqgen/tqgen/generator/directive"
 )
 
-var update = flag.Bool("update", false, "write docs/reference.md anew")
+var update = flag.Bool("update", false, "write what documents have from the code")
 
 // referenced are the packages whose options docs/reference.md lists, in its
 // order, and how it calls them.
