@@ -270,12 +270,9 @@ func TestAnswerLost(t *testing.T) {
 // TestStale is what a token is refused with, by what has become of its lease.
 func TestStale(t *testing.T) {
 	t.Parallel()
-	q := open(t, leasequeue.Options{Lease: 5 * time.Millisecond, Attempts: 2, Backoff: tq.NoBackoff})
-	url := serve(t, service(t, dispatch.Options{Queue: q})) + "/resourcelease/"
-	_, reader := q.WatchNow()
-	defer reader.Close()
-	refused := func(l leasequeue.Lease, code string) {
+	stale := func(q *leasequeue.Local, l leasequeue.Lease, code string) {
 		t.Helper()
+		url := serve(t, service(t, dispatch.Options{Queue: q})) + "/resourcelease/"
 		for _, procedure := range []string{"complete", "heartbeat", "fail", "release"} {
 			if a := post(t, url+procedure, token(l)); a.Status != http.StatusConflict || a.Code != code {
 				t.Errorf("%s: %+v, want %s", procedure, a.seen(), code)
@@ -283,18 +280,30 @@ func TestStale(t *testing.T) {
 		}
 	}
 
+	short := open(t, leasequeue.Options{Lease: 5 * time.Millisecond})
+	_, reader := short.WatchNow()
+	defer reader.Close()
+	enqueue(t, short, vm("i-1"))
+	l := take(t, short)
+	await(t.Context(), t, reader, tq.LeaseExpired)
+	stale(short, l, tq.CodeLeaseExpired)
+
+	q := open(t, leasequeue.Options{})
 	enqueue(t, q, vm("i-1"))
 	first := take(t, q)
-	await(t.Context(), t, reader, tq.LeaseExpired)
-	refused(first, tq.CodeLeaseExpired)
+	if err := first.Release(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	second := take(t, q)
-	refused(first, tq.CodeLeaseLost)
-	await(t.Context(), t, reader, tq.DeadLettered)
-	refused(second, tq.CodeDeadLettered)
+	stale(q, first, tq.CodeLeaseLost)
+	if err := second.DeadLetter(t.Context(), errors.New("no such disk")); err != nil {
+		t.Fatal(err)
+	}
+	stale(q, second, tq.CodeDeadLettered)
 	if err := q.Purge(t.Context(), second.Token.Task); err != nil {
 		t.Fatal(err)
 	}
-	refused(second, dispatch.CodeUnknownToken)
+	stale(q, second, dispatch.CodeUnknownToken)
 }
 
 // TestDrainRestore: what is drained out of one process goes on in another,
