@@ -33,10 +33,13 @@ type Options struct {
 	// it. "resourcelease".
 	Namespace string
 
-	// Authorize says who asks, as far as request headers and certificates tell,
-	// and why this procedure is not for them. An *Error is answered as it is;
-	// any other error with 403 and not shown. Nil is [Claimed].
-	Authorize func(r *http.Request, procedure string) (peer string, err error)
+	// Authorize says who asks, and why this procedure is not for them. claimed is
+	// who they say they are, in the header Rpc-Caller or as peerId, "" if they do
+	// not; where it is not who they are they are refused. An *Error is answered
+	// as it is, any other error with 403 and not shown. The peer is the owner of
+	// leases in events and logs. Nil is [Claimed]; there are [Permitted] and
+	// [Certified].
+	Authorize func(r *http.Request, procedure, claimed string) (peer string, err error)
 	// Validate is called with each payload before it is accepted, by enqueue and
 	// by restore, after what every payload must have was checked. It does not
 	// change the payload. An *Error is answered as it is, any other error as
@@ -193,7 +196,14 @@ func (s *Service) serve(c *call) error {
 		c.w.Header().Set("Allow", p.allowed())
 		return &Error{Status: http.StatusMethodNotAllowed, Code: CodeMethod, Message: "want " + p.allowed()}
 	}
-	if err := c.authorize(); err != nil {
+	claimed := c.r.Header.Get(PeerHeader)
+	if p.claims != nil {
+		var err error
+		if claimed, err = p.claims(c, claimed); err != nil {
+			return err
+		}
+	}
+	if err := c.authorize(claimed); err != nil {
 		return err
 	}
 	c.role = s.role.Load()

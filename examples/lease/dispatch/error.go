@@ -66,6 +66,16 @@ func invalid(code, path, message string) *Error {
 	return &Error{Status: http.StatusBadRequest, Code: code, Path: path, Message: message}
 }
 
+// forbidden is what a hook says who refuses somebody.
+func forbidden(err error) *Error {
+	var known *Error
+	if errors.As(err, &known) {
+		return known
+	}
+
+	return &Error{Status: http.StatusForbidden, Code: CodeForbidden, Message: "not for you", cause: err}
+}
+
 // answers are what the queue's errors are on the wire. The first that an error
 // matches is it, so a lease that was lost because the queue was deposed comes
 // under the latter.

@@ -18,6 +18,9 @@ import (
 type procedure struct {
 	serve func(*call) error
 	reads bool // it changes nothing, so GET will do
+	// claims, if set, reads the body for who asks by its own word; the header has
+	// said already who that is, or "".
+	claims func(c *call, header string) (string, error)
 }
 
 func (p procedure) allowed() string {
@@ -30,7 +33,7 @@ func (p procedure) allowed() string {
 
 var procedures = map[string]procedure{
 	"enqueue":   {serve: (*call).enqueue},
-	"lease":     {serve: (*call).lease},
+	"lease":     {serve: (*call).lease, claims: (*call).leasePeer},
 	"complete":  {serve: (*call).complete},
 	"heartbeat": {serve: (*call).heartbeat},
 	"release":   {serve: (*call).release},
@@ -98,14 +101,10 @@ func (c *call) admit() error {
 
 // lease waits for a task. One that its peer cannot have got goes to another.
 func (c *call) lease() error {
-	req, err := c.leaseRequest()
-	if err != nil {
-		return err
-	}
 	if err := context.Cause(c.s.open); err != nil {
 		return err
 	}
-	l, err := c.take(req)
+	l, err := c.take()
 	switch {
 	case errors.Is(err, tq.ErrEmpty):
 		return c.send(http.StatusNoContent, nil)
@@ -130,32 +129,29 @@ func (c *call) lease() error {
 	return nil
 }
 
-func (c *call) leaseRequest() (req LeaseRequest, err error) {
-	err = c.read(c.s.o.MaxBody, true, func(b []byte) error { return DecodeLeaseRequestJSON(b, &req) })
-	if err != nil {
-		return req, err
-	}
-	if req.WaitSeconds != nil && *req.WaitSeconds < 0 {
-		return req, invalid(CodeRequestInvalid, "waitSeconds", "waitSeconds is negative")
-	}
+// leasePeer reads the request for who is to own the lease.
+func (c *call) leasePeer(header string) (string, error) {
+	req := &c.wanted
+	err := c.read(c.s.o.MaxBody, true, func(b []byte) error { return DecodeLeaseRequestJSON(b, req) })
 	switch {
-	case req.PeerID == "" || req.PeerID == c.peer:
-	case c.peer == "":
-		c.peer = req.PeerID
+	case err != nil:
+		return "", err
+	case req.WaitSeconds != nil && *req.WaitSeconds < 0:
+		return "", invalid(CodeRequestInvalid, "waitSeconds", "waitSeconds is negative")
+	case req.PeerID == "":
+		return header, nil
+	case header != "" && header != req.PeerID:
+		return "", invalid(CodeRequestInvalid, "peerId", "peerId is not who the header says it is")
 	default:
-		return req, &Error{
-			Status: http.StatusForbidden, Code: CodeForbidden, Path: "peerId", Message: "you are not who you say you are",
-		}
+		return req.PeerID, nil
 	}
-
-	return req, checkPeer(c.peer)
 }
 
 // take leases a task, or answers tq.ErrEmpty.
-func (c *call) take(req LeaseRequest) (leasequeue.Lease, error) {
+func (c *call) take() (leasequeue.Lease, error) {
 	wait := c.s.o.MaxWait
-	if req.WaitSeconds != nil {
-		wait = seconds(min(*req.WaitSeconds, wait.Seconds()))
+	if c.wanted.WaitSeconds != nil {
+		wait = seconds(min(*c.wanted.WaitSeconds, wait.Seconds()))
 	}
 	ctx, done := c.waiting(wait, tq.ErrEmpty)
 	defer done()
