@@ -40,6 +40,9 @@ type Options struct {
 	// leases in events and logs. Nil is [Claimed]; there are [Permitted] and
 	// [Certified].
 	Authorize func(r *http.Request, procedure, claimed string) (peer string, err error)
+	// Peers is told who waits for a task, says who may have one, and answers the
+	// procedure peers: a *peers.Tracker. Nil lets all have tasks.
+	Peers Peers
 	// Validate is called with each payload before it is accepted, by enqueue and
 	// by restore, after what every payload must have was checked. It does not
 	// change the payload. An *Error is answered as it is, any other error as
@@ -59,6 +62,16 @@ type Options struct {
 	// Logger is told of requests that were refused, without payloads. Nil is
 	// silence.
 	Logger *slog.Logger
+}
+
+// Peers knows how peers are.
+type Peers interface {
+	// Enter says that a peer asks for a lease, and returns whether it may have
+	// one. If so leave is called when it no longer waits; lost says that its
+	// connection has ended.
+	Enter(peer string) (leave func(lost bool), ok bool)
+	// ServeHTTP shows them.
+	http.Handler
 }
 
 func (o Options) withDefaults() Options {
@@ -207,7 +220,7 @@ func (s *Service) serve(c *call) error {
 		return err
 	}
 	c.role = s.role.Load()
-	if c.role.queue == nil && name != "health" {
+	if c.role.queue == nil && !p.anywhere {
 		return notOwner(c.role.owner)
 	}
 

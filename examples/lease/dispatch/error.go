@@ -24,10 +24,11 @@ const (
 	CodeTokenRequired        = "resourcelease.ownership_token_required"
 	CodeRequestInvalid       = "resourcelease.request_invalid" // JSON that is malformed, of a wrong type, or out of range
 
-	CodeUnknownToken     = "error.resourcelease.unknown_token"   // the task of the token is not in the queue, or not any more
-	CodeFailed           = "error.resourcelease.failed"          // of fail, if it gives no code
-	CodeUnauthenticated  = "error.resourcelease.unauthenticated" // who asks is not known
-	CodeForbidden        = "error.resourcelease.forbidden"       // who asks may not
+	CodeUnknownToken     = "error.resourcelease.unknown_token"     // the task of the token is not in the queue, or not any more
+	CodeFailed           = "error.resourcelease.failed"            // of fail, if it gives no code
+	CodeUnauthenticated  = "error.resourcelease.unauthenticated"   // who asks is not known
+	CodeForbidden        = "error.resourcelease.forbidden"         // who asks may not
+	CodeNotEligible      = "error.resourcelease.peer_not_eligible" // it gets no leases for now
 	CodeUnknownProcedure = "error.resourcelease.unknown_procedure"
 	CodeMethod           = "error.resourcelease.method_not_allowed"
 	CodeMediaType        = "error.resourcelease.media_type_unsupported"

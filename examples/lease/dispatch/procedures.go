@@ -18,6 +18,8 @@ import (
 type procedure struct {
 	serve func(*call) error
 	reads bool // it changes nothing, so GET will do
+	// anywhere says that it needs no queue.
+	anywhere bool
 	// claims, if set, reads the body for who asks by its own word; the header has
 	// said already who that is, or "".
 	claims func(c *call, header string) (string, error)
@@ -41,7 +43,8 @@ var procedures = map[string]procedure{
 	"drain":     {serve: (*call).drain},
 	"restore":   {serve: (*call).restore},
 	"stats":     {serve: (*call).stats, reads: true},
-	"health":    {serve: (*call).health, reads: true},
+	"health":    {serve: (*call).health, reads: true, anywhere: true},
+	"peers":     {serve: (*call).peers, reads: true, anywhere: true},
 }
 
 type callKey struct{}
@@ -104,20 +107,44 @@ func (c *call) lease() error {
 	if err := context.Cause(c.s.open); err != nil {
 		return err
 	}
+	leave, ok := c.enter()
+	if !ok {
+		return &Error{
+			Status: http.StatusServiceUnavailable, Code: CodeNotEligible, RetryAfter: time.Second,
+			Message: "this peer gets no leases for now",
+		}
+	}
+	lost := true
+	defer func() { leave(lost) }()
 	l, err := c.take()
 	switch {
 	case errors.Is(err, tq.ErrEmpty):
-		return c.send(http.StatusNoContent, nil)
-	case err != nil:
-		return err
+		err = c.send(http.StatusNoContent, nil)
+	case err == nil:
+		err = c.grant(&l)
 	}
+	lost = errors.Is(err, errGone) || c.r.Context().Err() != nil
+
+	return err
+}
+
+func (c *call) enter() (leave func(lost bool), ok bool) {
+	if c.s.o.Peers == nil {
+		return func(bool) {}, true
+	}
+
+	return c.s.o.Peers.Enter(c.peer)
+}
+
+// grant tells of a lease, or gives it back.
+func (c *call) grant(l *leasequeue.Lease) error {
 	until := l.Deadline()
 	res := LeaseResponse{
 		Payload: l.Payload, SequenceID: l.Token.Task.Sequence, Attempt: l.Attempt, EnqueuedAt: l.EnqueuedAt,
 		LastError: l.LastError, OwnershipToken: l.Token, OwnerPeerID: c.peer,
 		LeaseExpiration: until, LeaseSeconds: time.Until(until).Seconds(),
 	}
-	err = c.r.Context().Err()
+	err := c.r.Context().Err()
 	if err == nil {
 		err = c.answer(http.StatusOK, func(dst []byte) ([]byte, error) { return AppendLeaseResponseJSON(dst, &res) })
 	}
@@ -431,6 +458,16 @@ func (c *call) health() error {
 	}
 
 	return c.answer(status, func(dst []byte) ([]byte, error) { return AppendHealthJSON(dst, &res) })
+}
+
+func (c *call) peers() error {
+	if c.s.o.Peers == nil {
+		return &Error{Status: http.StatusNotFound, Code: CodeUnknownProcedure, Message: "peers are not followed here"}
+	}
+	_ = http.NewResponseController(c.w).SetWriteDeadline(time.Now().Add(c.s.o.WriteTimeout))
+	c.s.o.Peers.ServeHTTP(c.w, c.r)
+
+	return nil
 }
 
 // seconds is a duration that is not negative; what it cannot hold is the
