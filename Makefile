@@ -76,6 +76,10 @@ generate: ## rewrite every file that tqgen generates
 golden: ## record the golden cases anew, each checked before it is written
 	$(GO) test ./golden -count=1 -update
 
+.PHONY: reference
+reference: ## write docs/reference.md, and the code that documents quote, from the code
+	$(GO) test ./internal/archtest -run '^(TestReference|TestDocsQuoteExamples)$$' -count=1 -update
+
 .PHONY: check
 check: ## show generated files that are stale, edited or orphaned
 	$(GO) run ./cmd/tqgen check ./...
