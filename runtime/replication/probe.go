@@ -212,8 +212,9 @@ func (p *SourceProbe) Count(h *Header) {
 	p.peers.passed(h, peer)
 	if p.tapped != nil {
 		delay := p.now.Sub(h.RecordedAt)
-		p.peers.of(peer).Delay = delay
-		give(p.tapped, h, peer, delay, tq.Sequence(p.head.Load())-h.Sequence)
+		s := p.peers.of(peer)
+		s.Delay = delay
+		give(p.tapped, h, s.Peer, delay, tq.Sequence(p.head.Load())-h.Sequence)
 	}
 }
 
@@ -268,6 +269,10 @@ func (p *SinkProbe) Stats() ProbeStats {
 	}
 	if p.fill != nil {
 		p.fill(&s)
+		return s
+	}
+	for i := range s.Peers {
+		s.Peers[i].Unsaved = 0 // there are no checkpoints
 	}
 
 	return s
@@ -319,7 +324,8 @@ func (p *SinkProbe) count(h *Header, peer string) {
 // give notes an event for those who tap; mu is not held.
 func (p *SinkProbe) give(h *Header, peer string, delay time.Duration, behind tq.Sequence) {
 	p.mu.Lock()
-	p.peers.of(peer).Delay = delay
+	s := p.peers.of(peer)
+	s.Delay = delay
 	p.mu.Unlock()
-	give(p.taps.load(), h, peer, delay, behind)
+	give(p.taps.load(), h, s.Peer, delay, behind)
 }

@@ -16,7 +16,8 @@ import (
 type Passage struct {
 	Queue       string
 	Shard       string
-	Peer        string
+	Peer        string // as PeerStats name it
+	Owner       string // who holds the lease; "" if nobody does
 	Incarnation tq.Incarnation
 	Sequence    tq.Sequence
 	Kind        tq.Kind
@@ -123,7 +124,7 @@ func (l *taps) open(limit int) *Tap {
 // give notes one event in each tap.
 func give(all []*Tap, h *Header, peer string, delay time.Duration, behind tq.Sequence) {
 	p := Passage{
-		Queue: h.Queue, Shard: h.Shard, Peer: cmp.Or(peer, DefaultPeer), Incarnation: h.Incarnation, Sequence: h.Sequence,
+		Queue: h.Queue, Shard: h.Shard, Peer: peer, Owner: h.OwnerPeer, Incarnation: h.Incarnation, Sequence: h.Sequence,
 		Kind: h.Kind, Flags: h.Flags, Task: h.Task, Attempt: h.Attempt, OccurredAt: h.OccurredAt, RecordedAt: h.RecordedAt,
 		Delay: delay, Behind: behind,
 	}
