@@ -1,0 +1,30 @@
+package telemetry
+
+import (
+	"go.opentelemetry.io/otel/attribute"
+
+	"github.com/tqgen/tqgen/internal/instrument"
+)
+
+// Groups are sets of instruments that can be switched. Which is in which is in
+// docs/telemetry.md.
+type Groups uint32
+
+// The groups.
+const (
+	Depth        Groups = 1 << iota // what is in the queue
+	Throughput                      // what goes through it, and how long that takes
+	Backpressure                    // monitors
+
+	AllGroups = Depth | Throughput | Backpressure
+)
+
+// Attribute keys.
+const (
+	keyName      = attribute.Key(instrument.KeyName)
+	keyShard     = attribute.Key(instrument.KeyShard)
+	keyService   = attribute.Key(instrument.KeyService)
+	keyError     = attribute.Key(instrument.KeyError)
+	keyOperation = attribute.Key(instrument.KeyOperation)
+	keyState     = attribute.Key(instrument.KeyState)
+)
