@@ -104,6 +104,8 @@ func pointsOf(data metricdata.Aggregation) []point {
 	switch d := data.(type) {
 	case metricdata.Sum[int64]:
 		return numbers(d.DataPoints, map[bool]string{true: "counter", false: "updown"}[d.IsMonotonic])
+	case metricdata.Sum[float64]:
+		return numbers(d.DataPoints, map[bool]string{true: "counter", false: "updown"}[d.IsMonotonic])
 	case metricdata.Gauge[int64]:
 		return numbers(d.DataPoints, "gauge")
 	case metricdata.Gauge[float64]:
@@ -213,7 +215,7 @@ func busy(t testing.TB, q *leasequeue.Local) {
 	must(t, <-blocked)
 }
 
-var row = regexp.MustCompile("(?m)^\\| `([a-z_.]+)` \\| (\\w+) \\| `([^`]+)` \\| (\\w+) \\| (?:`([a-z._]+)`)? ?\\|")
+var row = regexp.MustCompile("(?m)^\\| `([a-z_.]+)` \\| (\\w+) \\| `([^`]+)` \\| (\\w+) \\| ([^|]*)\\|")
 
 // documented is the table of docs/telemetry.md: name, kind, unit, attribute.
 func documented(t *testing.T) (rows []string, groups map[string]string) {
@@ -222,7 +224,8 @@ func documented(t *testing.T) (rows []string, groups map[string]string) {
 	must(t, err)
 	groups = map[string]string{}
 	for _, m := range row.FindAllStringSubmatch(string(page), -1) {
-		rows = append(rows, strings.Join([]string{m[1], m[2], m[3], m[5]}, " "))
+		attributes := strings.ReplaceAll(strings.TrimSpace(m[5]), "`", "")
+		rows = append(rows, strings.Join([]string{m[1], m[2], m[3], attributes}, " "))
 		groups[m[1]] = m[4]
 	}
 	slices.Sort(rows)
@@ -239,6 +242,7 @@ func all(t *testing.T, r *telemetry.Registration) {
 	t.Cleanup(func() { m.Close() })
 	must(t, r.AttachQueue(q))
 	must(t, r.AttachMonitor(m))
+	others(t, r)
 	told := make(chan struct{}, 100)
 	m.Subscribe(func(context.Context, backpressure.Signal) error {
 		told <- struct{}{}
@@ -274,14 +278,10 @@ func TestDocumentedInstruments(t *testing.T) {
 		return value(t, points, "omnirelay.resourcelease.backpressure.transitions") > 0
 	})
 	for _, p := range points {
-		extra := ""
-		for k := range p.attributes {
-			if k != "taskqueue.name" {
-				extra += k
-			}
-		}
-		got = append(got, strings.Join([]string{p.name, p.kind, p.unit, extra}, " "))
-		if p.attributes["taskqueue.name"] != "resource-lease" {
+		extra := slices.Sorted(maps.Keys(p.attributes))
+		extra = slices.DeleteFunc(extra, func(k string) bool { return k == "taskqueue.name" })
+		got = append(got, strings.Join([]string{p.name, p.kind, p.unit, strings.Join(extra, ", ")}, " "))
+		if p.attributes["taskqueue.name"] != "resource-lease" && !ofHost(p) {
 			t.Errorf("%s does not name its queue: %v", p.name, p.attributes)
 		}
 	}
@@ -406,6 +406,11 @@ func TestOptions(t *testing.T) {
 		"team": "resource-lease-team",
 	}
 	for _, p := range m.collect(t) {
+		if ofHost(p) {
+			p.attributes["taskqueue.name"], p.attributes["team"] = want["taskqueue.name"], want["team"] // it has none
+		}
+		delete(p.attributes, "deterministic.effect.name")
+		delete(p.attributes, "outcome")
 		delete(p.attributes, "error.type")
 		delete(p.attributes, "taskqueue.operation")
 		if diff := cmp.Diff(want, p.attributes); diff != "" || strings.Contains(p.unit, "{") {
@@ -415,8 +420,8 @@ func TestOptions(t *testing.T) {
 			t.Errorf("bounds %v", p.bounds)
 		}
 	}
-	if calls != 2 {
-		t.Errorf("tags were asked for %d times, want once for queue and monitor", calls)
+	if calls != 3 {
+		t.Errorf("tags were asked for %d times, want once for queue, monitor and effects", calls)
 	}
 	for what, o := range map[string]telemetry.Option{
 		`there is no histogram "taskqueue.pending"`: telemetry.WithBuckets("taskqueue.pending", 1),

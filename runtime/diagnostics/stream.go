@@ -98,6 +98,9 @@ func (c *client) begin() bool {
 func (c *client) snapshot(g *Gap) bool {
 	s, position := c.h.snapshotAt()
 	c.at = position
+	if g != nil {
+		c.h.gaps.Add(1)
+	}
 	if !c.style.own {
 		return c.flush()
 	}

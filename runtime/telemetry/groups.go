@@ -27,4 +27,6 @@ const (
 	keyError     = attribute.Key(instrument.KeyError)
 	keyOperation = attribute.Key(instrument.KeyOperation)
 	keyState     = attribute.Key(instrument.KeyState)
+	keyEffect    = attribute.Key(instrument.KeyEffect)
+	keyOutcome   = attribute.Key(instrument.KeyOutcome)
 )
