@@ -88,8 +88,8 @@ func TestObserve(t *testing.T) {
 }
 
 // Those who wait for a concurrent call are told of as replays, and an observer
-// that panics changes nothing.
-func TestObserveConcurrent(t *testing.T) {
+// that panics changes nothing. Invariant 10.
+func TestInvariant10Observer(t *testing.T) {
 	t.Parallel()
 	var got seen
 	r := recorder(t, effect.Options{Store: new(effect.Memory), Observe: func(o effect.Observation) {
