@@ -1,0 +1,139 @@
+package monitoring
+
+import "github.com/tqgen/tqgen/internal/instrument"
+
+// which tells the queues of a chart apart.
+const which = "{{<name>}} {{<shard>}}"
+
+// rows are the dashboard. The first is there once for each queue.
+func rows() []row {
+	return []row{
+		{"$queue", "queue", depth()},
+		{"Throughput", "", throughput()},
+		{"Waiting and working", "", durations()},
+		{"What goes wrong", "", failures()},
+	}
+}
+
+func depth() []chart {
+	return []chart{
+		{
+			title: "Pending against limit", unit: "short", width: 9,
+			text: "Tasks that are ready or delayed, the capacity, and the watermarks between which backpressure begins and ends.",
+			curves: []curve{
+				{"pending {{<shard>}}", total(instrument.Pending)},
+				{"limit", total(instrument.PendingLimit)},
+				{"high watermark", total(instrument.HighWatermark)},
+				{"low watermark", total(instrument.LowWatermark)},
+			},
+			dashed: []string{"limit", "high watermark", "low watermark"},
+		},
+		{
+			title: "Backpressure", width: 5, states: true,
+			text:   "Whether producers are held back.",
+			curves: []curve{{which, most(instrument.BackpressureActive)}},
+		},
+		{
+			title: "Active", unit: "short", width: 5,
+			text:   "Tasks that are leased.",
+			curves: []curve{{which, total(instrument.Active)}},
+		},
+		{
+			title: "Age of the oldest ready task", unit: "s", width: 5,
+			text: "How long the task waits that waits longest, and what is too long.",
+			curves: []curve{
+				{which, most(instrument.OldestAge)},
+				{"too long", "max by (<name>) (" + ageLimit + `{<name>=~"$queue"})`},
+			},
+			dashed: []string{"too long"},
+		},
+	}
+}
+
+func throughput() []chart {
+	return []chart{
+		{
+			title: "In", unit: "ops", width: 8, text: "Tasks accepted a second, and those put back from a snapshot.",
+			curves: []curve{
+				{"enqueued " + which, rate(instrument.Enqueued)},
+				{"restored " + which, rate(instrument.Restored)},
+			},
+		},
+		{
+			title: "Out", unit: "ops", width: 8, text: "Tasks that leave a second: completed, drained, or dead letters removed.",
+			curves: []curve{
+				{"completed " + which, rate(instrument.Completed)},
+				{"drained " + which, rate(instrument.Drained)},
+				{"purged " + which, rate(instrument.Purged)},
+			},
+		},
+		{
+			title: "Outcomes", unit: "ops", width: 8, text: "How leases end, a second, and how many are granted.",
+			curves: []curve{
+				{"leased " + which, rate(instrument.Leased)},
+				{"completed " + which, rate(instrument.Completed)},
+				{"failed " + which, rate(instrument.Failed)},
+				{"expired " + which, rate(instrument.Expired)},
+				{"released " + which, rate(instrument.Released)},
+				{"given up " + which, rate(instrument.Deadlettered)},
+			},
+		},
+	}
+}
+
+func durations() []chart {
+	return []chart{
+		{
+			title: "Wait", unit: "s", width: 6, text: "From ready to leased.",
+			curves: []curve{
+				{"p50 " + which, quantile("0.5", instrument.WaitDuration)},
+				{"p99 " + which, quantile("0.99", instrument.WaitDuration)},
+			},
+		},
+		{
+			title: "Lease", unit: "ms", width: 6, text: "From leased to settled or lost.",
+			curves: []curve{
+				{"p50 " + which, quantile("0.5", instrument.LeaseDuration)},
+				{"p99 " + which, quantile("0.99", instrument.LeaseDuration)},
+			},
+		},
+		{
+			title: "Attempts", unit: "short", width: 6, text: "How often tasks were leased before they were completed or given up.",
+			curves: []curve{
+				{"p50 " + which, quantile("0.5", instrument.DeliveryAttempts)},
+				{"p99 " + which, quantile("0.99", instrument.DeliveryAttempts)},
+			},
+		},
+		{
+			title: "Producers held up", unit: "s", width: 6, text: "How long an enqueue that found no room waited for it.",
+			curves: []curve{
+				{"p50 " + which, quantile("0.5", instrument.BlockedDuration)},
+				{"p99 " + which, quantile("0.99", instrument.BlockedDuration)},
+			},
+		},
+	}
+}
+
+func failures() []chart {
+	return []chart{
+		{
+			title: "Expired and requeued", unit: "ops", width: 6, text: "Leases lost to their deadline a second, and tasks that are tried again.",
+			curves: []curve{
+				{"expired " + which, rate(instrument.Expired)},
+				{"requeued " + which, rate(instrument.Requeued)},
+			},
+		},
+		{
+			title: "Dead letters", unit: "short", width: 6, text: "Tasks that were given up and are kept.",
+			curves: []curve{{which, total(instrument.DeadPending)}},
+		},
+		{
+			title: "Stale settlements", unit: "ops", width: 6, text: "What workers try with leases that are over, a second.",
+			curves: []curve{{"{{" + Label(instrument.KeyOperation) + "}} " + which, rate(instrument.Stale, instrument.KeyOperation)}},
+		},
+		{
+			title: "Rejected", unit: "ops", width: 6, text: "Enqueues refused a second, and why.",
+			curves: []curve{{"{{" + Label(instrument.KeyError) + "}} " + which, rate(instrument.Rejected, instrument.KeyError)}},
+		},
+	}
+}
