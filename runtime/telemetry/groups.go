@@ -15,8 +15,9 @@ const (
 	Depth        Groups = 1 << iota // what is in the queue
 	Throughput                      // what goes through it, and how long that takes
 	Backpressure                    // monitors
+	Replication                     // sources and sinks
 
-	AllGroups = Depth | Throughput | Backpressure
+	AllGroups = Depth | Throughput | Backpressure | Replication
 )
 
 // Attribute keys.
@@ -27,4 +28,9 @@ const (
 	keyError     = attribute.Key(instrument.KeyError)
 	keyOperation = attribute.Key(instrument.KeyOperation)
 	keyState     = attribute.Key(instrument.KeyState)
+	keyPeer      = attribute.Key(instrument.KeyPeer)
+	keyKind      = attribute.Key(instrument.KeyKind)
+	keyOmniKind  = attribute.Key(instrument.KeyOmniKind)
+	keyOmniPeer  = attribute.Key(instrument.KeyOmniPeer)
+	keyOmniShard = attribute.Key(instrument.KeyOmniShard)
 )
