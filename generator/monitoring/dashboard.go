@@ -299,34 +299,36 @@ func (c *chart) asStates(p *panel) {
 	}
 }
 
-// Selector is what every expression of the dashboard selects by.
+// selector is what every expression of the dashboard selects by.
 const selector = `{<name>=~"$queue",<shard>=~"$shard",instance=~"$instance"}`
 
-// total is a gauge, summed up over instances; most is its highest value.
-func total(n instrument.Name) string {
-	return fmt.Sprintf("sum by (<name>, <shard>) (<%s>%s)", n, selector)
+// total is a gauge, summed up over instances; most is its highest value. As with
+// the following, more keys of attributes may be given that curves are told apart
+// by.
+func total(n instrument.Name, by ...string) string {
+	return fmt.Sprintf("sum by (%s) (<%s>%s)", grouped(by), n, selector)
 }
 
-func most(n instrument.Name) string {
-	return fmt.Sprintf("max by (<name>, <shard>) (<%s>%s)", n, selector)
+func most(n instrument.Name, by ...string) string {
+	return fmt.Sprintf("max by (%s) (<%s>%s)", grouped(by), n, selector)
 }
 
-// rate is how often a counter rises in a second, also by the attributes given.
+// rate is how often a counter rises in a second.
 func rate(n instrument.Name, by ...string) string {
-	grouped := "<name>, <shard>"
-	for _, key := range by {
-		grouped += ", " + Label(key)
-	}
-
-	return fmt.Sprintf("sum by (%s) (rate(<%s>%s[$__rate_interval]))", grouped, n, selector)
+	return fmt.Sprintf("sum by (%s) (rate(<%s>%s[$__rate_interval]))", grouped(by), n, selector)
 }
 
 // quantile is one of a histogram.
 func quantile(q string, n instrument.Name, by ...string) string {
-	grouped := "le, <name>, <shard>"
+	return fmt.Sprintf("histogram_quantile(%s, sum by (le, %s) (rate(<%s>_bucket%s[$__rate_interval])))",
+		q, grouped(by), n, selector)
+}
+
+func grouped(by []string) string {
+	text := "<name>, <shard>"
 	for _, key := range by {
-		grouped += ", " + Label(key)
+		text += ", " + Label(key)
 	}
 
-	return fmt.Sprintf("histogram_quantile(%s, sum by (%s) (rate(<%s>_bucket%s[$__rate_interval])))", q, grouped, n, selector)
+	return text
 }

@@ -15,6 +15,7 @@ type limits struct {
 	queue string
 	age   time.Duration // of the oldest task that is ready
 	wait  float64       // seconds; a bound of the histogram of waits
+	lag   time.Duration // of a replica
 }
 
 // defaultLease is that of a directive without lease=.
@@ -25,6 +26,7 @@ func limitsOf(queue string, lease time.Duration) limits {
 		queue: queue,
 		age:   min(max(10*lease, time.Minute), time.Hour),
 		wait:  bound(instrument.WaitDuration, lease.Seconds()),
+		lag:   min(max(lease/3, time.Second), 10*time.Second),
 	}
 }
 

@@ -65,11 +65,11 @@ func TestInspect(t *testing.T) {
 func TestLimits(t *testing.T) {
 	t.Parallel()
 	for lease, want := range map[time.Duration]limits{
-		time.Millisecond: {age: time.Minute, wait: .001},
-		5 * time.Second:  {age: time.Minute, wait: 5},
-		7 * time.Second:  {age: 70 * time.Second, wait: 5},
-		30 * time.Second: {age: 5 * time.Minute, wait: 30},
-		24 * time.Hour:   {age: time.Hour, wait: 300},
+		time.Millisecond: {age: time.Minute, wait: .001, lag: time.Second},
+		5 * time.Second:  {age: time.Minute, wait: 5, lag: 5 * time.Second / 3},
+		7 * time.Second:  {age: 70 * time.Second, wait: 5, lag: 7 * time.Second / 3},
+		30 * time.Second: {age: 5 * time.Minute, wait: 30, lag: 10 * time.Second},
+		24 * time.Hour:   {age: time.Hour, wait: 300, lag: 10 * time.Second},
 	} {
 		if got := limitsOf("", lease); got != want {
 			t.Errorf("lease=%v: %+v, want %+v", lease, got, want)

@@ -13,40 +13,45 @@ import (
 
 // Exposed is an instrument's name as Prometheus has it, where OpenTelemetry's
 // exporter or collector translates names the way they do without being told
-// otherwise: with underscores for dots, the unit and _total. Series of a
+// otherwise: with underscores for dots, the unit unless it is a word of the name,
+// and _total. Series of a
 // histogram have _bucket, _sum or _count behind it.
 func Exposed(s instrument.Spec) string {
-	name := underscored(string(s.Name))
+	words := strings.FieldsFunc(string(s.Name), func(r rune) bool { return !plain(r) })
 	unit := s.Unit
 	if s.Omni {
 		unit = instrument.Plain(unit)
 	}
-	switch {
-	case unit == "s":
-		name += "_seconds"
-	case unit == "ms":
-		name += "_milliseconds"
-	case unit != "" && !strings.HasPrefix(unit, "{"):
-		name += "_" + unit
+	switch unit {
+	case "s":
+		unit = "seconds"
+	case "ms":
+		unit = "milliseconds"
+	}
+	if !strings.HasPrefix(unit, "{") && !slices.Contains(words, unit) {
+		words = append(words, unit)
 	}
 	if s.Kind == instrument.Counter {
-		name += "_total"
+		words = append(words, "total")
 	}
 
-	return name
+	return strings.Join(words, "_")
 }
 
 // Label is the key of an attribute as Prometheus has it.
-func Label(key string) string { return underscored(key) }
-
-func underscored(s string) string {
+func Label(key string) string {
 	return strings.Map(func(r rune) rune {
-		if r == '_' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' {
+		if plain(r) {
 			return r
 		}
 
 		return '_'
-	}, s)
+	}, key)
+}
+
+// plain reports whether names have r as it is.
+func plain(r rune) bool {
+	return r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
 }
 
 // placeholder is an instrument in an expression, or one of labelSets.

@@ -12,6 +12,7 @@ func rows() []row {
 		{"Throughput", "", throughput()},
 		{"Waiting and working", "", durations()},
 		{"What goes wrong", "", failures()},
+		{"Replication", "", replicated()},
 	}
 }
 
@@ -134,6 +135,49 @@ func failures() []chart {
 		{
 			title: "Rejected", unit: "ops", width: 6, text: "Enqueues refused a second, and why.",
 			curves: []curve{{"{{" + Label(instrument.KeyError) + "}} " + which, rate(instrument.Rejected, instrument.KeyError)}},
+		},
+	}
+}
+
+func replicated() []chart {
+	peer := "{{" + Label(instrument.KeyPeer) + "}} " + which
+
+	return []chart{
+		{
+			title: "Lag", unit: "s", width: 8, text: "From the record of an event to its application, and what is too late.",
+			curves: []curve{
+				{"p50 " + which, quantile("0.5", instrument.ReplicationDelay) + " / 1000"},
+				{"p99 " + which, quantile("0.99", instrument.ReplicationDelay) + " / 1000"},
+				{"too late", "max by (<name>) (" + lagLimit + `{<name>=~"$queue"})`},
+			},
+			dashed: []string{"too late"},
+		},
+		{
+			title: "Events behind", unit: "short", width: 8, text: "How many events were still to come when one was read or applied.",
+			curves: []curve{
+				{"p50 " + which, quantile("0.5", instrument.ReplicationLag)},
+				{"p99 " + which, quantile("0.99", instrument.ReplicationLag)},
+			},
+		},
+		{
+			title: "Read", unit: "ops", width: 8, text: "Events that sources read, a second.",
+			curves: []curve{{"{{" + Label(instrument.KeyKind) + "}} " + which, rate(instrument.ReplicationEvents, instrument.KeyKind)}},
+		},
+		{
+			title: "Applied", unit: "ops", width: 8, text: "Events that sinks apply, a second.",
+			curves: []curve{{peer, rate(instrument.ReplicationApplied, instrument.KeyPeer)}},
+		},
+		{
+			title: "Checkpoint distance", unit: "short", width: 8, text: "Events applied since the last checkpoint: what a restart applies again.",
+			curves: []curve{{peer, total(instrument.CheckpointDistance, instrument.KeyPeer)}},
+		},
+		{
+			title: "Gaps and duplicates", unit: "ops", width: 8,
+			text: "Events that were refused because others are missing before them, or passed over as applied before, a second.",
+			curves: []curve{
+				{"gaps " + peer, rate(instrument.ReplicationGaps, instrument.KeyPeer)},
+				{"duplicates " + peer, rate(instrument.ReplicationDuplicates, instrument.KeyPeer)},
+			},
 		},
 	}
 }

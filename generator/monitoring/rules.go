@@ -77,15 +77,21 @@ func (s *sheets) limitRules(b *sheet) {
 	b.line("  # What is too much for each queue, as its directive has it.")
 	b.line("  - name: taskqueue-limits")
 	b.line("    rules:")
+	s.limitRule(b, ageLimit, "<taskqueue.pending.limit>", func(l limits) time.Duration { return l.age })
+	s.limitRule(b, lagLimit, "<taskqueue.replication.wall_clock_lag>_count", func(l limits) time.Duration { return l.lag })
+}
+
+// limitRule records one limit of each queue. All other queues are those that
+// have the metric.
+func (s *sheets) limitRule(b *sheet, record, metric string, limit func(limits) time.Duration) {
 	for _, l := range s.known {
-		b.line("      - record: %s", ageLimit)
-		b.field(8, "expr", "vector("+number(l.age.Seconds())+")")
+		b.line("      - record: %s", record)
+		b.field(8, "expr", "vector("+number(limit(l).Seconds())+")")
 		b.line("        labels:")
 		b.field(10, expand("<name>"), l.queue)
 	}
-	b.line("      - record: %s # of all other queues", ageLimit)
-	b.field(8, "expr", expand("0 * count by (<name>) (<taskqueue.pending.limit>{"+s.unnamed()+"}) + "+
-		number(s.others().age.Seconds())))
+	b.line("      - record: %s # of all other queues", record)
+	b.field(8, "expr", expand("0 * count by (<name>) ("+metric+"{"+s.unnamed()+"}) + "+number(limit(s.others()).Seconds())))
 }
 
 // waitRules records which share of tasks is leased late.
@@ -202,12 +208,11 @@ func labels(queue string) string {
 func expected(b *sheet, a *alert, queue string, f fired) {
 	b.line("          - exp_labels:")
 	b.line("              severity: %s", a.severity)
-	all := labels(queue)
-	if f.extra != "" {
-		all += "," + f.extra
+	var filled []string
+	for _, v := range []string{"$value", "$value | humanize", "$value | humanizePercentage", "$value | humanizeDuration"} {
+		filled = append(filled, "{{ "+v+" }}", f.value)
 	}
-	filled := []string{"{{ $value }}", f.value, "{{ $value | humanize }}", f.value, "{{ $value | humanizePercentage }}", f.value}
-	for l := range strings.SplitSeq(all, ",") {
+	for l := range strings.SplitSeq(labels(queue), ",") {
 		key, value, _ := strings.Cut(l, "=")
 		filled = append(filled, "{{ $labels."+key+" }}", strings.Trim(value, `"`))
 		if key == "instance" && !strings.Contains(expand(a.expr), "instance") {

@@ -244,6 +244,40 @@ func TestDrillFlapping(t *testing.T) {
 	}, "TaskQueueBackpressureFlapping")
 }
 
+// A sink is held up: replication stands still. It goes on, and the way to it is
+// slow: what it applies is late, until the way is as it was.
+func TestDrillReplication(t *testing.T) {
+	q, r, s := drilled(t)
+	held, fast := make(chan struct{}), make(chan struct{})
+	ctx, cancel := context.WithCancel(bg)
+	defer cancel()
+	source := sourceOf(t, q)
+	sink := sinkOf(t, leasequeue.SinkOptions{}, func(e *leasequeue.Event) error {
+		if e.Sequence == 4 {
+			<-held
+		}
+		select {
+		case <-time.After(time.Until(e.RecordedAt.Add(2 * time.Second))): // the limit is one
+		case <-fast:
+		case <-ctx.Done():
+		}
+
+		return nil
+	})
+	must(t, r.AttachSink(sink))
+	stop := follow(t, sink, source)
+	steadily := func() {
+		enqueue(t, q, 1)
+		workOff(t, q)
+	}
+	s.until(true, steadily, "TaskQueueReplicationStalled")
+	close(held)
+	s.until(true, steadily, "TaskQueueReplicationLag")
+	close(fast)
+	s.until(false, steadily, "TaskQueueReplicationStalled", "TaskQueueReplicationLag")
+	stop()
+}
+
 // Workers give up every other task.
 func TestDrillDeadLetters(t *testing.T) {
 	q, _, s := drilled(t)
