@@ -1,7 +1,7 @@
 # What developers and CI run. "make help" lists the targets.
 #
-# Needs Go alone, and Chromium for the page; all else is a Go module (pinned in
-# internal/tools). Nested modules are looped over, never in a go.work.
+# Needs Go alone, Chromium for the page, and tmux for tqctl; all else is a Go
+# module (pinned in internal/tools). Nested modules are looped over, never in a go.work.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -35,15 +35,16 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
-build: ## compile everything, and the command into bin/
+build: ## compile everything, and the commands into bin/
 	$(GO) build ./...
 	$(GO) build -o bin/ ./cmd/tqgen
+	$(GO) -C cmd/tqctl build -o ../../bin/ .
 
 .PHONY: test
 test: build lint check unit race ## everything that needs Go and its modules alone
 
 .PHONY: verify
-verify: page fuzz storm types mutate demo-failover ## longer: the page in Chromium, fuzzing, long model and storm runs, random types, mutations, failovers
+verify: page terminal fuzz storm types mutate demo-failover ## longer: the page in Chromium, tqctl in tmux, fuzzing, long model and storm runs, random types, mutations, failovers
 
 .PHONY: page
 page: chromium ## the tests of the diagnostics page, in headless Chromium
@@ -56,6 +57,14 @@ screenshots: chromium ## take the picture of the diagnostics page that README sh
 .PHONY: chromium
 chromium: ## install Chromium, if there is none, where that is Debian's apt-get and allowed
 	@command -v chromium chromium-browser google-chrome >/dev/null || { $(ROOT) apt-get update -q && $(ROOT) apt-get install -qy --no-install-recommends chromium; }
+
+.PHONY: terminal
+terminal: tmux ## the tests of tqctl's screens, on a terminal of tmux
+	cd cmd/tqctl && $(GO) test . -run '^TestTerminal' -count=1 -v
+
+.PHONY: tmux
+tmux: ## install tmux, if there is none, where that is Debian's apt-get and allowed
+	@command -v tmux >/dev/null || { $(ROOT) apt-get update -q && $(ROOT) apt-get install -qy --no-install-recommends tmux; }
 
 .PHONY: demo
 demo: ## regenerate the example, then run its queue under faults for FOR (10s)
