@@ -29,7 +29,7 @@ type Event struct {
 
 // Client reads one stream. The zero values of its fields but URL are of use.
 type Client struct {
-	URL    string
+	URL    string       // of the stream
 	HTTP   *http.Client // nil means http.DefaultClient; it has no timeout of its own
 	Header http.Header  // of each request, such as Authorization
 	After  string       // id of the event to go on behind; "" begins with now
