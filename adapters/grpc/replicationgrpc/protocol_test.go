@@ -329,6 +329,50 @@ func TestHeartbeats(t *testing.T) {
 	})
 }
 
+// TestReconnect: a source that comes back after long is found with the next tries of
+// who follows, whatever the connection would have waited.
+func TestReconnect(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q := open(t, leasequeue.Options{})
+		h := handler(t, q, replicationgrpc.HandlerOptions{})
+		in, up := bufconn.Listen(1<<16), time.Now().Add(time.Hour)
+		server := grpc.NewServer(grpc.WaitForHandlers(true))
+		must(t, replicationgrpc.Register(server, h))
+		served := make(chan error, 1)
+		go func() { served <- server.Serve(in) }()
+		conn, err := grpc.NewClient("passthrough:///queue", grpc.WithTransportCredentials(insecure.NewCredentials()),
+			grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
+				if time.Now().Before(up) {
+					return nil, errors.New("nobody is there")
+				}
+
+				return in.DialContext(ctx)
+			}))
+		must(t, err)
+		client, err := replicationgrpc.NewClient(conn, replicationgrpc.ClientOptions{})
+		must(t, err)
+		r, err := leasequeue.NewReplica(leasequeue.Options{})
+		must(t, err)
+		f := &counted{Replica: r, applied: make(chan struct{}, 1)}
+		_, err = q.TryEnqueue(t.Context(), lease.ResourceLease{}) // kept by nobody, so it comes in a snapshot
+		must(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		followed := make(chan error, 1)
+		o := replication.FollowOptions{MinBackoff: time.Second, MaxBackoff: time.Second}
+		go func() { followed <- leasequeue.Follow(ctx, client, f, o) }()
+		<-f.applied
+		if late := time.Since(up); late > 3*time.Second {
+			t.Errorf("it is found after %v", late)
+		}
+		cancel()
+		<-followed
+		must(t, conn.Close())
+		server.Stop()
+		must(t, <-served)
+	})
+}
+
 func TestOptions(t *testing.T) {
 	t.Parallel()
 	for _, o := range []replicationgrpc.ClientOptions{{MaxLine: -1}, {MaxSnapshot: -1}, {Silence: -1}, {Timeout: -1}} {

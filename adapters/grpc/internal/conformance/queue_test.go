@@ -292,36 +292,14 @@ func TestAcknowledged(t *testing.T) {
 	each(t, func(t *testing.T, serve func(replication.Feed, bounds) *served) {
 		q := open(t, leasequeue.Options{})
 		with := serve(q.Feed(), bounds{synchronous: &tq.SyncOptions{}, heartbeat: 10 * time.Millisecond})
-		enqueue := func() chan error {
-			done := make(chan error, 1)
-			go func() {
-				_, err := q.Enqueue(t.Context(), lease.ResourceLease{ResourceID: "a"})
-				done <- err
-			}()
-
-			return done
-		}
+		enqueue := func() chan error { return enqueueApart(t, q) }
 		look := with.client(t, asking{})
-		waits := func(done chan error) bool {
-			t.Helper()
-			for range 20 { // rounds over the network
-				_, err := look.Snapshot(t.Context())
-				must(t, err)
-				select {
-				case err := <-done:
-					done <- err
-					return false
-				default:
-				}
-			}
-
-			return true
-		}
+		waits := func(done chan error) bool { return stillWaits(t, look, done) }
 		done := enqueue()
 		if !waits(done) {
 			t.Fatalf("without a follower an operation returns %v", <-done)
 		}
-		h := &held{mirror: newMirror(t), came: make(chan tq.Sequence), proceed: make(chan struct{}), over: t.Context().Done()}
+		h := newHeld(t)
 		stop := follow(t, with.client(t, asking{acknowledge: true}), h)
 		for n := range 3 {
 			if n > 0 {
@@ -353,6 +331,77 @@ func TestAcknowledged(t *testing.T) {
 		}
 		must(t, <-enqueue())
 	})
+}
+
+// TestDetach: where operations are to do without followers that are not there, one
+// that waits is let go with the last follower, and later ones wait for nobody (27).
+func TestDetach(t *testing.T) {
+	each(t, func(t *testing.T, serve func(replication.Feed, bounds) *served) {
+		q := open(t, leasequeue.Options{})
+		with := serve(q.Feed(), bounds{synchronous: &tq.SyncOptions{Detach: true}})
+		must(t, <-enqueueApart(t, q))
+		h := newHeld(t)
+		stop := follow(t, with.client(t, asking{acknowledge: true}), h)
+		<-h.came
+		h.proceed <- struct{}{}
+		look := with.client(t, asking{})
+		for n := 0; ; n++ { // it is waited for as soon as it is known to have caught up
+			done := enqueueApart(t, q)
+			<-h.came
+			waited := stillWaits(t, look, done)
+			if waited {
+				go stop()
+				if err := <-done; !errors.Is(err, tq.ErrUncertain) {
+					t.Errorf("one that waits gets %v", err)
+				}
+			}
+			h.proceed <- struct{}{}
+			if waited {
+				break
+			}
+			must(t, <-done)
+			if n == 100 {
+				t.Fatal("a follower that has caught up is not waited for")
+			}
+		}
+		stop()
+		must(t, <-enqueueApart(t, q))
+		if with.followers() != 0 {
+			t.Errorf("%d followers", with.followers())
+		}
+	})
+}
+
+func enqueueApart(t *testing.T, q *leasequeue.Local) chan error {
+	done := make(chan error, 1)
+	go func() {
+		_, err := q.Enqueue(t.Context(), lease.ResourceLease{ResourceID: "a"})
+		done <- err
+	}()
+
+	return done
+}
+
+// stillWaits says whether an operation does not return for some rounds over the
+// network.
+func stillWaits(t *testing.T, look replication.Client, done chan error) bool {
+	t.Helper()
+	for range 20 {
+		_, err := look.Snapshot(t.Context())
+		must(t, err)
+		select {
+		case err := <-done:
+			done <- err
+			return false
+		default:
+		}
+	}
+
+	return true
+}
+
+func newHeld(t *testing.T) *held {
+	return &held{mirror: newMirror(t), came: make(chan tq.Sequence), proceed: make(chan struct{}), over: t.Context().Done()}
 }
 
 // held is a mirror that a test holds up.
