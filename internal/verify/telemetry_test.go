@@ -213,7 +213,7 @@ func busy(t testing.TB, q *leasequeue.Local) {
 	must(t, <-blocked)
 }
 
-var row = regexp.MustCompile("(?m)^\\| `([a-z_.]+)` \\| (\\w+) \\| `([^`]+)` \\| (\\w+) \\| (?:`([a-z._]+)`)? ?\\|")
+var row = regexp.MustCompile("(?m)^\\| `([a-z_.]+)` \\| (\\w+) \\| `([^`]+)` \\| (\\w+) \\| ([^|]*)\\|")
 
 // documented is the table of docs/telemetry.md: name, kind, unit, attribute.
 func documented(t *testing.T) (rows []string, groups map[string]string) {
@@ -222,7 +222,8 @@ func documented(t *testing.T) (rows []string, groups map[string]string) {
 	must(t, err)
 	groups = map[string]string{}
 	for _, m := range row.FindAllStringSubmatch(string(page), -1) {
-		rows = append(rows, strings.Join([]string{m[1], m[2], m[3], m[5]}, " "))
+		attributes := strings.ReplaceAll(strings.TrimSpace(m[5]), "`", "")
+		rows = append(rows, strings.Join([]string{m[1], m[2], m[3], attributes}, " "))
 		groups[m[1]] = m[4]
 	}
 	slices.Sort(rows)
@@ -230,7 +231,7 @@ func documented(t *testing.T) (rows []string, groups map[string]string) {
 	return rows, groups
 }
 
-// all attaches a queue and its monitor, and makes every instrument report.
+// all attaches a queue, its monitor, a source and a sink of it, and makes every instrument report.
 func all(t *testing.T, r *telemetry.Registration) {
 	t.Helper()
 	q := open(t, tq.Options{Capacity: 16, High: 4, Low: 1, Cooldown: tq.NoCooldown})
@@ -239,6 +240,7 @@ func all(t *testing.T, r *telemetry.Registration) {
 	t.Cleanup(func() { m.Close() })
 	must(t, r.AttachQueue(q))
 	must(t, r.AttachMonitor(m))
+	replicate(t, r, q)
 	told := make(chan struct{}, 100)
 	m.Subscribe(func(context.Context, backpressure.Signal) error {
 		told <- struct{}{}
@@ -271,16 +273,13 @@ func TestDocumentedInstruments(t *testing.T) {
 	want, _ := documented(t)
 	var got []string
 	points := eventually(t, m, func(points []point) bool {
-		return value(t, points, "omnirelay.resourcelease.backpressure.transitions") > 0
+		return value(t, points, "omnirelay.resourcelease.backpressure.transitions") > 0 &&
+			value(t, points, "omnirelay.resourcelease.replication.lag") > 0
 	})
 	for _, p := range points {
-		extra := ""
-		for k := range p.attributes {
-			if k != "taskqueue.name" {
-				extra += k
-			}
-		}
-		got = append(got, strings.Join([]string{p.name, p.kind, p.unit, extra}, " "))
+		extra := slices.Sorted(maps.Keys(p.attributes))
+		extra = slices.DeleteFunc(extra, func(k string) bool { return k == "taskqueue.name" })
+		got = append(got, strings.Join([]string{p.name, p.kind, p.unit, strings.Join(extra, ", ")}, " "))
 		if p.attributes["taskqueue.name"] != "resource-lease" {
 			t.Errorf("%s does not name its queue: %v", p.name, p.attributes)
 		}
@@ -330,16 +329,21 @@ func TestGroups(t *testing.T) {
 	t.Parallel()
 	_, groups := documented(t)
 	for group, g := range map[string]telemetry.Groups{
-		"Depth": telemetry.Depth, "Throughput": telemetry.Throughput, "Backpressure": telemetry.Backpressure, "": 0,
+		"Depth": telemetry.Depth, "Throughput": telemetry.Throughput, "Backpressure": telemetry.Backpressure,
+		"Replication": telemetry.Replication, "": 0,
 	} {
 		m := newMeters(t)
 		r := m.register(t, telemetry.WithGroups(telemetry.AllGroups&^g))
 		r.SetGroups(g)
 		all(t, r)
 		seen := map[string]bool{}
-		for _, p := range m.collect(t) {
-			seen[groups[p.name]] = true
-		}
+		eventually(t, m, func(points []point) bool {
+			for _, p := range points {
+				seen[groups[p.name]] = true
+			}
+
+			return group == "" || seen[group]
+		})
 		if want := group != ""; len(seen) > 1 || seen[group] != want {
 			t.Errorf("group %q alone reports %v", group, slices.Collect(maps.Keys(seen)))
 		}
@@ -408,6 +412,8 @@ func TestOptions(t *testing.T) {
 	for _, p := range m.collect(t) {
 		delete(p.attributes, "error.type")
 		delete(p.attributes, "taskqueue.operation")
+		delete(p.attributes, "taskqueue.peer")
+		delete(p.attributes, "taskqueue.replication.kind")
 		if diff := cmp.Diff(want, p.attributes); diff != "" || strings.Contains(p.unit, "{") {
 			t.Errorf("%s: unit %s, attributes (-want +got):\n%s", p.name, p.unit, diff)
 		}
@@ -415,8 +421,8 @@ func TestOptions(t *testing.T) {
 			t.Errorf("bounds %v", p.bounds)
 		}
 	}
-	if calls != 2 {
-		t.Errorf("tags were asked for %d times, want once for queue and monitor", calls)
+	if calls != 4 {
+		t.Errorf("tags were asked for %d times, want once for queue, monitor, source and sink", calls)
 	}
 	for what, o := range map[string]telemetry.Option{
 		`there is no histogram "taskqueue.pending"`: telemetry.WithBuckets("taskqueue.pending", 1),

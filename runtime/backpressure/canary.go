@@ -45,6 +45,7 @@ func (m Mode) String() string {
 
 // CanaryOptions are how a canary comes by its sources.
 type CanaryOptions struct {
+	// Old is what decides today. The canary does not close it.
 	Old Source
 	// New opens the new source when shadow begins. When shadow ends, or the
 	// canary, it is closed if it has a method Close() error.

@@ -37,7 +37,7 @@ type Options struct {
 	Authorize func(*http.Request, Action) error
 	// Mutations opens redrive and purge, to those whom Authorize lets.
 	Mutations bool
-
+	// Thresholds say when a queue is degraded or unhealthy.
 	Thresholds Thresholds
 }
 

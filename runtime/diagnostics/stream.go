@@ -42,7 +42,14 @@ func (h *Host) stream(s style) http.HandlerFunc {
 		c := &client{h: h, w: w, to: http.NewResponseController(w), frame: s.frame}
 		for there := c.flush(); there; {
 			events, err := watch.Next(r.Context())
-			there = err == nil && c.give(events)
+			switch {
+			case err != nil:
+				there = false
+			case len(events) == 0:
+				there = c.alive(watch.ID())
+			default:
+				there = c.give(events)
+			}
 		}
 	}
 }
@@ -64,12 +71,20 @@ type client struct {
 	frame func(*Event) []byte
 }
 
-// give writes events, or a sign of life. It says whether the client is still
-// there.
-func (c *client) give(events []Event) bool {
-	if len(events) == 0 && !c.write([]byte(": alive\n\n")) {
-		return false
+// alive writes a sign of life. It has the client's place in it, unless that is
+// "", so that one that wants few events and comes back is not told that it missed
+// others. It says whether the client is still there.
+func (c *client) alive(id string) bool {
+	sign := ": alive\n\n"
+	if id != "" {
+		sign = "id: " + id + "\n" + sign
 	}
+
+	return c.write([]byte(sign)) && c.flush()
+}
+
+// give writes events. It says whether the client is still there.
+func (c *client) give(events []Event) bool {
 	for i := range events {
 		if !c.write(c.frame(&events[i])) {
 			return false

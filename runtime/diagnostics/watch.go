@@ -118,6 +118,16 @@ func (w *Watch) Next(ctx context.Context) ([]Event, error) {
 	}
 }
 
+// ID is the client's place, to go on behind: that of the last event it was given,
+// or that came before and was not wanted. It is "" where no ids are given.
+func (w *Watch) ID() string {
+	if w.plain {
+		return ""
+	}
+
+	return w.h.ring.id(w.at)
+}
+
 // begin finds the client's place.
 func (w *Watch) begin() {
 	if w.after == "" || w.plain {

@@ -7,6 +7,7 @@ import (
 
 	"go.opentelemetry.io/otel/metric"
 
+	"github.com/tqgen/tqgen/internal/instrument"
 	"github.com/tqgen/tqgen/runtime/backpressure"
 )
 
@@ -49,10 +50,10 @@ func (m *monitor) observe(_ context.Context, out metric.Observer) error {
 	if s.Active {
 		raised = 1
 	}
-	o.int(bpActive, raised, l)
-	o.count(bpTransitions, s.Generation, l)
-	o.int(bpHigh, int64(s.High), l)
-	o.int(bpLow, int64(s.Low), l)
+	o.int(instrument.BackpressureActive, raised, l)
+	o.count(instrument.BackpressureTransitions, s.Generation, l)
+	o.int(instrument.HighWatermark, int64(s.High), l)
+	o.int(instrument.LowWatermark, int64(s.Low), l)
 
 	return nil
 }
@@ -64,8 +65,8 @@ func (m *monitor) listen(ctx context.Context, s backpressure.Signal) error {
 	if before.IsZero() || !m.r.on(Backpressure) {
 		return nil
 	}
-	m.r.recordInt(bpPending, int64(s.Pending), &m.labels)
-	m.r.recordDuration(bpDuration, int64(s.ObservedAt.Sub(before)), 1e6, &m.labels)
+	m.r.recordInt(instrument.BackpressurePending, int64(s.Pending), &m.labels)
+	m.r.recordDuration(instrument.BackpressureDuration, int64(s.ObservedAt.Sub(before)), 1e6, &m.labels)
 	if m.r.states != nil {
 		state := &m.states[0]
 		if s.Active {

@@ -7,6 +7,8 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/tqgen/tqgen/internal/instrument"
 )
 
 // Option is one setting of New.
@@ -24,7 +26,7 @@ type config struct {
 	groups     Groups
 	hugoUnits  bool
 	omni       bool
-	buckets    map[name][]float64
+	buckets    map[instrument.Name][]float64
 }
 
 // WithMeterProvider has instruments made by p. Without it nothing is measured.
@@ -72,14 +74,14 @@ func WithHugoUnits() Option { return func(c *config) { c.hugoUnits = true } }
 func WithOmniRelayNames() Option { return func(c *config) { c.omni = true } }
 
 // WithBuckets sets the bounds of one histogram, in its unit and rising.
-func WithBuckets(instrument string, bounds ...float64) Option {
-	return func(c *config) { c.buckets[name(instrument)] = bounds }
+func WithBuckets(histogram string, bounds ...float64) Option {
+	return func(c *config) { c.buckets[instrument.Name(histogram)] = bounds }
 }
 
 func (c *config) check() error {
 	for n, bounds := range c.buckets {
-		i := slices.IndexFunc(specs, func(s spec) bool { return s.name == n })
-		if i < 0 || specs[i].kind != histogram {
+		at := slices.IndexFunc(instrument.Table, func(s instrument.Spec) bool { return s.Name == n })
+		if at < 0 || instrument.Table[at].Kind != instrument.Histogram {
 			return fmt.Errorf("telemetry: WithBuckets: there is no histogram %q", string(n))
 		}
 		rising := slices.IsSorted(bounds) && len(slices.Compact(slices.Clone(bounds))) == len(bounds)

@@ -7,6 +7,7 @@ import (
 
 	"go.opentelemetry.io/otel/metric"
 
+	"github.com/tqgen/tqgen/internal/instrument"
 	"github.com/tqgen/tqgen/runtime/tq"
 )
 
@@ -138,9 +139,9 @@ func (q *queue) record() {
 }
 
 func (q *queue) recordDepth(s tq.Sample) {
-	usual, omni := pendingDepth, omniPending
+	usual, omni := instrument.PendingDepth, instrument.OmniPending
 	if s.Measure == tq.ActiveDepth {
-		usual, omni = activeDepth, omniActive
+		usual, omni = instrument.ActiveDepth, instrument.OmniActive
 	}
 	q.r.recordInt(usual, s.Value, &q.labels)
 	if q.r.config.omni {
@@ -151,15 +152,15 @@ func (q *queue) recordDepth(s tq.Sample) {
 func (q *queue) recordThroughput(s tq.Sample) {
 	switch s.Measure {
 	case tq.WaitDuration:
-		q.r.recordDuration(waitDuration, s.Value, 1e9, &q.labels)
+		q.r.recordDuration(instrument.WaitDuration, s.Value, 1e9, &q.labels)
 	case tq.LeaseDuration:
-		q.r.recordDuration(leaseDuration, s.Value, 1e6, &q.labels)
+		q.r.recordDuration(instrument.LeaseDuration, s.Value, 1e6, &q.labels)
 	case tq.HeartbeatExtension:
-		q.r.recordDuration(extension, s.Value, 1e6, &q.labels)
+		q.r.recordDuration(instrument.HeartbeatExtension, s.Value, 1e6, &q.labels)
 	case tq.BlockedDuration:
-		q.r.recordDuration(blockedDuration, s.Value, 1e9, &q.labels)
+		q.r.recordDuration(instrument.BlockedDuration, s.Value, 1e9, &q.labels)
 	case tq.DeliveryAttempts:
-		q.r.recordInt(attempts, s.Value, &q.labels)
+		q.r.recordInt(instrument.DeliveryAttempts, s.Value, &q.labels)
 	}
 }
 
@@ -181,42 +182,42 @@ func (q *queue) observe(_ context.Context, out metric.Observer) error {
 
 func (q *queue) observeDepth(o observer, s *tq.Stats) {
 	l := &q.labels
-	o.int(pending, int64(s.Pending()), l)
-	o.int(active, int64(s.Active()), l)
-	o.int(pendingLimit, int64(s.Capacity), l)
-	o.int(deadPending, int64(s.Dead), l)
-	o.o.ObserveFloat64(q.r.floats[oldestAge], s.OldestReady.Seconds(), l.observe...)
+	o.int(instrument.Pending, int64(s.Pending()), l)
+	o.int(instrument.Active, int64(s.Active()), l)
+	o.int(instrument.PendingLimit, int64(s.Capacity), l)
+	o.int(instrument.DeadPending, int64(s.Dead), l)
+	o.o.ObserveFloat64(q.r.floats[instrument.OldestAge], s.OldestReady.Seconds(), l.observe...)
 }
 
 func (q *queue) observeThroughput(o observer, s *tq.Stats) {
 	l := &q.labels
-	o.count(enqueued, s.Enqueued, l)
-	o.count(requeued, s.Requeued, l)
-	o.count(deadlettered, s.DeadLettered, l)
-	o.count(leased, s.Granted, l)
-	o.count(completed, s.Completed, l)
-	o.count(failed, s.Failed, l)
-	o.count(expired, s.Expired, l)
-	o.count(heartbeats, s.Heartbeats, l)
-	o.count(released, s.Released, l)
-	o.count(drained, s.Drained, l)
-	o.count(restored, s.Restored, l)
-	o.count(redriven, s.Redriven, l)
-	o.count(purged, s.Purged, l)
+	o.count(instrument.Enqueued, s.Enqueued, l)
+	o.count(instrument.Requeued, s.Requeued, l)
+	o.count(instrument.Deadlettered, s.DeadLettered, l)
+	o.count(instrument.Leased, s.Granted, l)
+	o.count(instrument.Completed, s.Completed, l)
+	o.count(instrument.Failed, s.Failed, l)
+	o.count(instrument.Expired, s.Expired, l)
+	o.count(instrument.Heartbeats, s.Heartbeats, l)
+	o.count(instrument.Released, s.Released, l)
+	o.count(instrument.Drained, s.Drained, l)
+	o.count(instrument.Restored, s.Restored, l)
+	o.count(instrument.Redriven, s.Redriven, l)
+	o.count(instrument.Purged, s.Purged, l)
 	q.mu.Lock()
 	missed := q.lost
 	q.mu.Unlock()
-	o.count(lost, missed, l)
+	o.count(instrument.TelemetryLost, missed, l)
 	refused := q.probe.Refusals()
 	for i, n := range [...]uint64{
 		refused.Full, refused.Closed, refused.Drained, refused.Deposed, refused.Cancelled, refused.TimedOut,
 	} {
-		o.count(rejected, n, &q.rejected[i])
+		o.count(instrument.Rejected, n, &q.rejected[i])
 	}
 	for i, n := range [...]uint64{
 		refused.Complete, refused.Heartbeat, refused.Fail, refused.Release, refused.DeadLetter, refused.Resume,
 	} {
-		o.count(stale, n, &q.stale[i])
+		o.count(instrument.Stale, n, &q.stale[i])
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/tqgen/tqgen/internal/instrument"
 	"github.com/tqgen/tqgen/runtime/backpressure"
 	"github.com/tqgen/tqgen/runtime/tq"
 )
@@ -27,10 +28,10 @@ type Registration struct {
 	tracer trace.Tracer  // nil: there are no spans
 	level  atomic.Uint32 // a SpanLevel
 
-	ints   map[name]metric.Int64Observable
-	floats map[name]metric.Float64Observable
-	intHs  map[name]metric.Int64Histogram
-	timeHs map[name]metric.Float64Histogram
+	ints   map[instrument.Name]metric.Int64Observable
+	floats map[instrument.Name]metric.Float64Observable
+	intHs  map[instrument.Name]metric.Int64Histogram
+	timeHs map[instrument.Name]metric.Float64Histogram
 	states metric.Int64Counter // nil unless OmniRelay's names are wanted
 
 	mu       sync.Mutex
@@ -49,7 +50,7 @@ type attachment interface {
 // option is wrong, or is the provider's.
 func New(options ...Option) (*Registration, error) {
 	r := &Registration{
-		config:   config{groups: AllGroups, buckets: map[name][]float64{}, level: SpansProcess},
+		config:   config{groups: AllGroups, buckets: map[instrument.Name][]float64{}, level: SpansProcess},
 		attached: map[any]attachment{},
 	}
 	for _, o := range options {
@@ -73,18 +74,18 @@ func New(options ...Option) (*Registration, error) {
 
 // instruments makes all of them.
 func (r *Registration) instruments() error {
-	r.ints, r.floats = map[name]metric.Int64Observable{}, map[name]metric.Float64Observable{}
-	r.intHs, r.timeHs = map[name]metric.Int64Histogram{}, map[name]metric.Float64Histogram{}
+	r.ints, r.floats = map[instrument.Name]metric.Int64Observable{}, map[instrument.Name]metric.Float64Observable{}
+	r.intHs, r.timeHs = map[instrument.Name]metric.Int64Histogram{}, map[instrument.Name]metric.Float64Histogram{}
 	var errs []error
-	for _, s := range specs {
-		if s.omni && !r.config.omni {
+	for _, s := range instrument.Table {
+		if s.Omni && !r.config.omni {
 			continue
 		}
-		if b := r.config.buckets[s.name]; b != nil {
-			s.bounds = b
+		if b := r.config.buckets[s.Name]; b != nil {
+			s.Bounds = b
 		}
-		if r.config.hugoUnits || s.omni {
-			s.unit = plain(s.unit)
+		if r.config.hugoUnits || s.Omni {
+			s.Unit = instrument.Plain(s.Unit)
 		}
 		errs = append(errs, r.instrument(s))
 	}
@@ -92,23 +93,23 @@ func (r *Registration) instruments() error {
 	return errors.Join(errs...)
 }
 
-func (r *Registration) instrument(s spec) (err error) {
-	n, unit, text := string(s.name), metric.WithUnit(s.unit), metric.WithDescription(s.text)
+func (r *Registration) instrument(s instrument.Spec) (err error) {
+	n, unit, text := string(s.Name), metric.WithUnit(s.Unit), metric.WithDescription(s.Text)
 	switch {
-	case s.name == omniTransitions:
+	case s.Name == instrument.OmniTransitions:
 		r.states, err = r.meter.Int64Counter(n, unit, text)
-	case s.kind == histogram && (s.unit == "s" || s.unit == "ms"):
-		r.timeHs[s.name], err = r.meter.Float64Histogram(n, unit, text, metric.WithExplicitBucketBoundaries(s.bounds...))
-	case s.kind == histogram:
-		r.intHs[s.name], err = r.meter.Int64Histogram(n, unit, text, metric.WithExplicitBucketBoundaries(s.bounds...))
-	case s.unit == "s":
-		r.floats[s.name], err = r.meter.Float64ObservableGauge(n, unit, text)
-	case s.kind == counter:
-		r.ints[s.name], err = r.meter.Int64ObservableCounter(n, unit, text)
-	case s.kind == upDown:
-		r.ints[s.name], err = r.meter.Int64ObservableUpDownCounter(n, unit, text)
+	case s.Kind == instrument.Histogram && (s.Unit == "s" || s.Unit == "ms"):
+		r.timeHs[s.Name], err = r.meter.Float64Histogram(n, unit, text, metric.WithExplicitBucketBoundaries(s.Bounds...))
+	case s.Kind == instrument.Histogram:
+		r.intHs[s.Name], err = r.meter.Int64Histogram(n, unit, text, metric.WithExplicitBucketBoundaries(s.Bounds...))
+	case s.Unit == "s":
+		r.floats[s.Name], err = r.meter.Float64ObservableGauge(n, unit, text)
+	case s.Kind == instrument.Counter:
+		r.ints[s.Name], err = r.meter.Int64ObservableCounter(n, unit, text)
+	case s.Kind == instrument.UpDown:
+		r.ints[s.Name], err = r.meter.Int64ObservableUpDownCounter(n, unit, text)
 	default:
-		r.ints[s.name], err = r.meter.Int64ObservableGauge(n, unit, text)
+		r.ints[s.Name], err = r.meter.Int64ObservableGauge(n, unit, text)
 	}
 
 	return err
@@ -235,17 +236,17 @@ type observer struct {
 	o metric.Observer
 }
 
-func (o observer) int(n name, v int64, l *labels) {
+func (o observer) int(n instrument.Name, v int64, l *labels) {
 	o.o.ObserveInt64(o.r.ints[n], v, l.observe...)
 }
 
-func (o observer) count(n name, v uint64, l *labels) { o.int(n, int64(v), l) }
+func (o observer) count(n instrument.Name, v uint64, l *labels) { o.int(n, int64(v), l) }
 
 // recordDuration records nanoseconds in the unit of the instrument.
-func (r *Registration) recordDuration(n name, nanoseconds int64, perUnit float64, l *labels) {
+func (r *Registration) recordDuration(n instrument.Name, nanoseconds int64, perUnit float64, l *labels) {
 	r.timeHs[n].Record(context.Background(), float64(nanoseconds)/perUnit, l.record...)
 }
 
-func (r *Registration) recordInt(n name, v int64, l *labels) {
+func (r *Registration) recordInt(n instrument.Name, v int64, l *labels) {
 	r.intHs[n].Record(context.Background(), v, l.record...)
 }
