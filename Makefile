@@ -48,11 +48,22 @@ build: ## compile everything, and the commands into bin/
 test: build lint check unit race ## everything that needs Go and its modules alone
 
 .PHONY: verify
-verify: page terminal alerts fuzz storm types mutate demo-failover ## longer: the page in Chromium, tqctl in tmux, alerts in Prometheus, fuzzing, long model and storm runs, random types, mutations, failovers
+verify: page terminal alerts grpc fuzz storm types mutate demo-failover ## what needs other programs than Go, and what takes longer
 
 .PHONY: page
 page: chromium ## the tests of the diagnostics page, in headless Chromium
 	cd internal/verify && $(GO) test . -run '^TestPage' -count=1 -v
+
+.PHONY: proto
+proto: ## write the Go code of the .proto files of adapters/grpc
+	cd adapters/grpc && $(GO) run ./internal/protogen
+
+.PHONY: grpc
+grpc: ## adapters/grpc: its generated code is what make proto gives, its tests under the race detector, where cgo works
+	cd adapters/grpc && $(GO) run ./internal/protogen -check
+ifneq ($(RACE_CC),)
+	cd adapters/grpc && $(GO) test -race ./...
+endif
 
 .PHONY: screenshots
 screenshots: chromium ## take the picture of the diagnostics page that README shows
