@@ -12,6 +12,9 @@ GO ?= go
 # Nested modules with code of their own; those called tools only pin tools.
 NESTED := $(patsubst %/go.mod,%,$(shell find . -mindepth 2 -name go.mod -not -path '*/testdata/*' -not -path '*/tools/*' | sort))
 
+# Those with output of tqgen, which is their tool.
+GENERATED := bench examples/orders
+
 # The race detector needs cgo and a C compiler.
 RACE_CC := $(shell [ "$$($(GO) env CGO_ENABLED)" = 1 ] && command -v $$($(GO) env CC) 2>/dev/null)
 RACE_PACKAGES ?= ./runtime/... ./examples/... ./golden/accept/...
@@ -19,7 +22,7 @@ RACE_PACKAGES ?= ./runtime/... ./examples/... ./golden/accept/...
 # How long and how much; see the targets that use them.
 FOR ?= 10s
 FUZZTIME ?= 100000x
-SEEDS ?= 10000
+SEEDS ?= 3000
 ROUNDS ?= 10000
 TYPES ?= 300
 TYPESEED ?= 1
@@ -70,7 +73,7 @@ demo-failover: ## kill the owner of a replicated queue, twice for each of FAILOV
 .PHONY: generate
 generate: ## rewrite every file that tqgen generates
 	$(GO) run ./cmd/tqgen ./...
-	$(GO) -C bench tool tqgen ./...
+	@for m in $(GENERATED); do (cd $$m && $(GO) tool tqgen ./...); done
 
 .PHONY: golden
 golden: ## record the golden cases anew, each checked before it is written
@@ -83,7 +86,7 @@ reference: ## write docs/reference.md, and the code that documents quote, from t
 .PHONY: check
 check: ## show generated files that are stale, edited or orphaned
 	$(GO) run ./cmd/tqgen check ./...
-	$(GO) -C bench tool tqgen check ./...
+	@for m in $(GENERATED); do (cd $$m && $(GO) tool tqgen check ./...); done
 
 .PHONY: lint
 lint: ## gofmt, vet and staticcheck, nested modules included

@@ -23,18 +23,20 @@ var (
 	target    = regexp.MustCompile(`(?m)^([a-z]+):.*## `)
 )
 
-// TestReadmeQuotesFiles holds the README's Go code to files that are compiled:
-// each block names its file and equals it.
-func TestReadmeQuotesFiles(t *testing.T) {
+// TestQuotedFiles holds the Go code of the README and of the quickstart to files
+// that are compiled: each block names its file and equals it.
+func TestQuotedFiles(t *testing.T) {
 	t.Parallel()
-	readme := read(t, "README.md")
-	quoted := quotation.FindAllStringSubmatch(readme, -1)
-	if blocks := len(goBlock.FindAllString(readme, -1)); blocks == 0 || blocks > len(quoted) {
-		t.Errorf("README.md has %d blocks of Go and quotes %d files", blocks, len(quoted))
-	}
-	for _, q := range quoted {
-		if diff := cmp.Diff(read(t, q[1]), q[2]); diff != "" {
-			t.Errorf("README.md quotes %s otherwise (-file +README):\n%s", q[1], diff)
+	for _, document := range []string{"README.md", "docs/quickstart.md"} {
+		text := read(t, document)
+		quoted := quotation.FindAllStringSubmatch(text, -1)
+		if blocks := len(goBlock.FindAllString(text, -1)); blocks == 0 || blocks > len(quoted) {
+			t.Errorf("%s has %d blocks of Go and quotes %d files", document, blocks, len(quoted))
+		}
+		for _, q := range quoted {
+			if diff := cmp.Diff(read(t, q[1]), q[2]); diff != "" {
+				t.Errorf("%s quotes %s otherwise (-file +document):\n%s", document, q[1], diff)
+			}
 		}
 	}
 }

@@ -356,6 +356,36 @@ func TestStream(t *testing.T) {
 	})
 }
 
+// A client that wants few events gets signs of life though there are others,
+// and its place in them: coming back, it is not told that it missed what it did
+// not want.
+func TestQuietStreamKeepsItsPlace(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHost(t, diagnostics.Options{Ring: 16, Interval: time.Second, Heartbeat: 10 * time.Second})
+		attach(t, h)
+		const target = root + "?types=taskqueue.deadletter"
+		l := listen(t, h, target)
+		first := l.next(diagnostics.TypeSnapshot)
+		go func() {
+			time.Sleep(time.Minute + time.Millisecond)
+			_ = l.from.Close()
+		}()
+		if e, err := l.Next(); !errors.Is(err, io.ErrClosedPipe) {
+			t.Fatalf("on a quiet stream: %s, %v", e.Data, err)
+		}
+		if l.ID() == first.ID {
+			t.Fatal("no sign of life among events that were not wanted")
+		}
+		again := listen(t, h, target, "Last-Event-ID", l.ID())
+		go func() {
+			time.Sleep(time.Second)
+			_ = h.Close()
+		}()
+		again.next(diagnostics.TypeBye)
+	})
+}
+
 // Latest, history and pages are JSON of what the stream has.
 func TestQueries(t *testing.T) {
 	t.Parallel()

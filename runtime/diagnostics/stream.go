@@ -72,6 +72,7 @@ type client struct {
 	wanted func(*Event) bool
 	at     uint64 // sequence of the last event it was given, or spared
 	events []Event
+	quiet  *time.Timer // runs out when the client needs a sign of life
 }
 
 // begin finds the client's place and writes what comes first. It says whether
@@ -115,8 +116,8 @@ func (c *client) snapshot(g *Gap) bool {
 
 // run writes events as they come.
 func (c *client) run() {
-	quiet := time.NewTimer(c.h.o.Heartbeat)
-	defer quiet.Stop()
+	c.quiet = time.NewTimer(c.h.o.Heartbeat)
+	defer c.quiet.Stop()
 	for {
 		found, missed, more := c.h.ring.after(c.at, batch, c.events[:0])
 		c.events = found
@@ -132,11 +133,10 @@ func (c *client) run() {
 			}
 			continue
 		}
-		quiet.Reset(c.h.o.Heartbeat)
 		select {
 		case <-more:
-		case <-quiet.C:
-			if !c.write([]byte(": alive\n\n")) || !c.flush() {
+		case <-c.quiet.C:
+			if !c.alive() {
 				return
 			}
 		case <-c.r.Context().Done():
@@ -148,17 +148,38 @@ func (c *client) run() {
 	}
 }
 
-// give writes the events that were found.
+// give writes the events that were found and that the client wants.
 func (c *client) give() bool {
+	some := false
 	for i := range c.events {
 		e := &c.events[i]
 		c.at = e.sequence
-		if c.wanted(e) && !c.write(c.style.frame(e)) {
+		if !c.wanted(e) {
+			continue
+		}
+		if !c.write(c.style.frame(e)) {
 			return false
 		}
+		some = true
 	}
+	if !some {
+		return true
+	}
+	c.quiet.Reset(c.h.o.Heartbeat)
 
 	return c.flush()
+}
+
+// alive writes a sign of life. It has the client's place in it, so that one that
+// wants few events and comes back is not told that it missed others.
+func (c *client) alive() bool {
+	c.quiet.Reset(c.h.o.Heartbeat)
+	sign := ": alive\n\n"
+	if c.style.own {
+		sign = "id: " + c.h.ring.id(c.at) + "\n" + sign
+	}
+
+	return c.write([]byte(sign)) && c.flush()
 }
 
 func (c *client) bye() {

@@ -24,6 +24,9 @@ var (
 	ErrStopped = errors.New("replication: the sink has stopped")
 	// ErrBackwards: a position was to be moved behind where it is.
 	ErrBackwards = errors.New("replication: positions do not go backwards")
+	// ErrAcknowledgement: a follower has acknowledged an event that it was not
+	// sent, or one before that which it has acknowledged.
+	ErrAcknowledgement = errors.New("replication: the acknowledgement cannot be")
 )
 
 // GapError says which event was expected and which came. It matches tq.ErrGap:

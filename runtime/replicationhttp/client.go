@@ -1,7 +1,6 @@
 package replicationhttp
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -104,43 +103,33 @@ func (c *Client) Events(ctx context.Context, after tq.Position, line func([]byte
 			return err
 		}
 	}
-	body := &timedReader{in: res.Body, over: silence, left: c.o.Silence}
-	lines := lineReader{in: bufio.NewReaderSize(body, chunk), max: c.o.MaxLine}
-	for {
-		text, err := lines.next()
-		switch {
-		case err == io.EOF:
-			return endOf(res)
-		case errors.Is(err, replication.ErrTooLarge):
-			return err
-		case err != nil:
-			return broken(ctx, err)
-		case len(text) == 0: // a heartbeat
-		default:
-			if err := line(text); err != nil {
-				return err
-			}
+	body := &answer{ctx, res.Body}
+	err = replication.Receive(body, c.o.MaxLine, c.o.Silence, func() { cancel(errSilent) }, func(text []byte) error {
+		err := line(text)
+		if err == nil {
 			acks.taken()
 		}
-		body.left = c.o.Silence
+
+		return err
+	})
+	if err == io.EOF {
+		return endOf(res)
 	}
+
+	return err
 }
 
-// timedReader reads what comes in time. Whoever reads from it sets left anew
-// once it has what it waits for; what is done with that in between takes as long
-// as it takes.
-type timedReader struct {
-	in   io.Reader
-	over *time.Timer // stops in
-	left time.Duration
+// answer reads what the source sends, as long as it does.
+type answer struct {
+	ctx context.Context // of the request
+	in  io.Reader
 }
 
-func (r *timedReader) Read(p []byte) (int, error) {
-	begun := time.Now()
-	r.over.Reset(r.left)
-	n, err := r.in.Read(p)
-	r.over.Stop()
-	r.left -= time.Since(begun)
+func (a *answer) Read(p []byte) (int, error) {
+	n, err := a.in.Read(p)
+	if err != nil && err != io.EOF {
+		err = broken(a.ctx, err)
+	}
 
 	return n, err
 }
@@ -148,7 +137,7 @@ func (r *timedReader) Read(p []byte) (int, error) {
 // endOf is what ended a stream, as the source says.
 func endOf(res *http.Response) error {
 	code := res.Trailer.Get(headerEnd)
-	if err := sentinel(code); err != nil {
+	if err := replication.Sentinel(code); err != nil {
 		return fmt.Errorf("replicationhttp: the stream has ended: %w", err)
 	}
 
@@ -228,7 +217,7 @@ func refusal(res *http.Response) error {
 		_ = said.UnmarshalJSON(body) // it may be from anything that stands between
 	}
 	err = fmt.Errorf("replicationhttp: %s: %s", res.Status, said.Message)
-	if known := sentinel(said.Code); known != nil {
+	if known := replication.Sentinel(said.Code); known != nil {
 		return fmt.Errorf("%w: %w", err, known)
 	}
 	switch res.StatusCode {
@@ -240,50 +229,4 @@ func refusal(res *http.Response) error {
 	}
 
 	return err
-}
-
-// sentinel is the error that a code of the source stands for here, if it is one
-// that trying again does not mend.
-func sentinel(code string) error {
-	for _, err := range [...]error{tq.ErrGap, tq.ErrForeign, tq.ErrDeposed} {
-		if tq.ErrorCode(err) == code {
-			return err
-		}
-	}
-
-	return nil
-}
-
-// lineReader reads lines of bounded length.
-type lineReader struct {
-	in   *bufio.Reader
-	max  int
-	long []byte // a line that is longer than the buffer of in
-}
-
-// next is the next line, without its end; it is valid until the call after. A
-// stream that ends within a line is io.ErrUnexpectedEOF.
-func (l *lineReader) next() ([]byte, error) {
-	if cap(l.long) > 4<<20 {
-		l.long = nil
-	}
-	l.long = l.long[:0]
-	for {
-		part, err := l.in.ReadSlice('\n')
-		switch {
-		case len(l.long)+len(part) > l.max+1:
-			return nil, fmt.Errorf("%w: an event of more than %d bytes", replication.ErrTooLarge, l.max)
-		case err == nil && len(l.long) == 0:
-			return part[:len(part)-1], nil
-		case err == nil:
-			l.long = append(l.long, part...)
-
-			return l.long[:len(l.long)-1], nil
-		case err != bufio.ErrBufferFull && len(l.long)+len(part) > 0 && err == io.EOF:
-			return nil, io.ErrUnexpectedEOF
-		case err != bufio.ErrBufferFull:
-			return nil, err
-		}
-		l.long = append(l.long, part...)
-	}
 }

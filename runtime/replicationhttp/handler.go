@@ -1,13 +1,13 @@
 package replicationhttp
 
 import (
-	"bytes"
-	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/tqgen/tqgen/runtime/replication"
@@ -55,9 +55,6 @@ func (o HandlerOptions) orDefaults() (HandlerOptions, error) {
 	setDefault(&o.MaxSnapshot, maxSnapshot)
 	setDuration(&o.Heartbeat, heartbeat)
 	setDuration(&o.WriteTimeout, 30*time.Second)
-	if o.Synchronous != nil && o.Synchronous.Timeout < 0 {
-		return o, errors.New("replicationhttp: the Timeout of Synchronous is negative")
-	}
 	if min(o.MaxStreams, o.MaxSnapshots, o.MaxLine, o.MaxSnapshot) < 0 || min(o.Heartbeat, o.WriteTimeout) < 0 {
 		return o, errors.New("replicationhttp: a bound is negative")
 	}
@@ -69,7 +66,7 @@ const (
 	maxLine     = 16 << 20
 	maxSnapshot = 1 << 30
 	heartbeat   = 5 * time.Second
-	chunk       = 64 << 10 // bytes written under one deadline
+	chunk       = 64 << 10 // bytes of a snapshot written under one deadline
 )
 
 func setDefault(p *int, value int) {
@@ -102,7 +99,8 @@ type Handler struct {
 	o         HandlerOptions
 	streams   chan struct{} // one for each that is served
 	snapshots chan struct{}
-	gate      *gate // nil unless it is synchronous
+	gate      *replication.Gate // nil unless it is synchronous
+	gated     sync.Map          // of id, the *replication.Gated of each follower that acknowledges
 }
 
 // NewHandler serves feed. The error says which option is out of range, or is the
@@ -118,7 +116,7 @@ func NewHandler(feed replication.Feed, o HandlerOptions) (*Handler, error) {
 		streams: make(chan struct{}, o.MaxStreams), snapshots: make(chan struct{}, o.MaxSnapshots),
 	}
 	if o.Synchronous != nil {
-		h.gate, err = newGate(feed, *o.Synchronous)
+		h.gate, err = replication.NewGate(feed, *o.Synchronous)
 	}
 
 	return h, err
@@ -191,27 +189,30 @@ func refuseFor(w http.ResponseWriter, err error) {
 func (h *Handler) events(w http.ResponseWriter, r *http.Request) {
 	after, err := position(r.URL.Query())
 	if acknowledges := r.URL.Query().Has("acknowledge"); err == nil && acknowledges {
-		err = h.mayAcknowledge(after)
+		err = h.gate.MayJoin(after)
 	}
 	if err != nil {
 		refuse(w, http.StatusBadRequest, "", err.Error())
 		return
 	}
-	lines, err := h.lines(after)
+	lines, err := replication.Open(h.feed, after)
 	if err != nil {
 		refuseFor(w, err)
 		return
 	}
 	defer func() { _ = lines.Close() }() // nothing it says helps anybody
 	if r.URL.Query().Has("acknowledge") {
-		var s *stream
-		if s, err = h.gate.join(lines, after.Sequence); err != nil {
+		gated, err := h.gate.Join(lines, after.Sequence)
+		if err != nil {
 			refuseFor(w, err)
 			return
 		}
-		defer h.gate.leave(s)
-		w.Header().Set(headerStream, s.id)
-		lines = s
+		defer h.gate.Leave(gated)
+		id := rand.Text()
+		h.gated.Store(id, gated)
+		defer h.gated.Delete(id)
+		w.Header().Set(headerStream, id)
+		lines = gated
 	}
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	w.Header().Set("Connection", "close") // a connection whose stream was cut off serves no more
@@ -220,18 +221,9 @@ func (h *Handler) events(w http.ResponseWriter, r *http.Request) {
 	if err := out.write(nil); err != nil {
 		return
 	}
-	w.Header().Set(headerEnd, tq.ErrorCode(h.copy(r.Context(), &out, lines)))
+	err = replication.Send(r.Context(), lines, h.o.Heartbeat, h.o.MaxLine, out.write)
+	w.Header().Set(headerEnd, tq.ErrorCode(err))
 	_ = out.renew() // for the trailer
-}
-
-// lines attaches a reader behind a position.
-func (h *Handler) lines(after tq.Position) (replication.Lines, error) {
-	_, life := h.feed.Queue()
-	if after.Incarnation != 0 && after.Incarnation != life {
-		return nil, fmt.Errorf("%w: the position is of incarnation %v, this is %v", tq.ErrForeign, after.Incarnation, life)
-	}
-
-	return h.feed.Lines(after.Sequence)
 }
 
 // position reads where a stream begins.
@@ -250,99 +242,6 @@ func position(q url.Values) (at tq.Position, err error) {
 	}
 
 	return at, nil
-}
-
-// piece is what is written at once, and why nothing comes after it.
-type piece struct {
-	lines []byte
-	err   error
-}
-
-// copy sends lines, and a heartbeat where there are none, until one side is
-// through with it. While one piece is written the next one is made.
-func (h *Handler) copy(ctx context.Context, out *writer, lines replication.Lines) error {
-	ctx, cancel := context.WithCancel(ctx)
-	made, empty := make(chan piece), make(chan []byte, 2)
-	empty <- nil
-	empty <- nil
-	go h.fill(ctx, lines, made, empty)
-	defer func() {
-		cancel()
-		for range made { // until fill has ended
-		}
-	}()
-	for p := range made {
-		if len(p.lines) > 0 {
-			if s, ok := lines.(*stream); ok {
-				s.offer(p.lines)
-			}
-			if err := out.write(p.lines); err != nil {
-				return err
-			}
-		}
-		if p.err != nil {
-			return p.err
-		}
-		if cap(p.lines) > 4<<20 {
-			p.lines = nil // it was for an event as large as few are
-		}
-		empty <- p.lines
-	}
-
-	return ctx.Err()
-}
-
-// fill makes pieces of what comes until it has made one with an error, or ctx
-// ends, and closes made.
-func (h *Handler) fill(ctx context.Context, lines replication.Lines, made chan<- piece, empty <-chan []byte) {
-	defer close(made)
-	for {
-		var p piece
-		select {
-		case buf := <-empty:
-			p = h.next(ctx, lines, buf[:0])
-		case <-ctx.Done():
-			return
-		}
-		select {
-		case made <- p:
-		case <-ctx.Done():
-			return
-		}
-		if p.err != nil {
-			return
-		}
-	}
-}
-
-// next waits for a piece, which is a heartbeat if nothing else comes in time.
-func (h *Handler) next(ctx context.Context, lines replication.Lines, buf []byte) piece {
-	soon, cancel := context.WithTimeout(ctx, h.o.Heartbeat)
-	defer cancel()
-	grown, err := lines.Append(soon, buf)
-	switch {
-	case err == nil:
-		grown, err = h.short(grown)
-	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
-		grown, err = append(grown[:0], '\n'), nil
-	}
-
-	return piece{grown, err}
-}
-
-// short gives the lines before the first that is too long, and an error if
-// there is one.
-func (h *Handler) short(lines []byte) ([]byte, error) {
-	for rest := lines; len(rest) > h.o.MaxLine; {
-		end := bytes.IndexByte(rest, '\n')
-		if end > h.o.MaxLine {
-			return lines[:len(lines)-len(rest)], fmt.Errorf("%w: an event has %d bytes, at most %d are sent",
-				replication.ErrTooLarge, end, h.o.MaxLine)
-		}
-		rest = rest[end+1:]
-	}
-
-	return lines, nil
 }
 
 // snapshot serves the state.

@@ -13,6 +13,8 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"math/rand/v2"
+	"mime"
 	"net/http"
 	"strconv"
 	"time"
@@ -33,13 +35,28 @@ type Client struct {
 	After  string       // id of the event to go on behind; "" begins with now
 
 	MinBackoff time.Duration // before the first new attempt; 0 means 250 ms
-	MaxBackoff time.Duration // each is twice as long as the one before, up to here; 0 means 10 s
+	// MaxBackoff bounds the pauses between attempts, each of which is twice as long
+	// as the one before; 0 means 10 s. What the server asks for is heeded up to
+	// there.
+	MaxBackoff time.Duration
+	// Jitter stretches each pause by up to a half, so that clients of one server do
+	// not all come back at once. It is in [0, 1); nil means at random.
+	Jitter func() float64
+
+	// Silence is how long a server may say nothing, signs of life included, before
+	// the client gives the connection up as [ErrSilent] and comes back. 0 means a
+	// minute; below 0 it is never given up.
+	Silence time.Duration
+
+	// Connected is called whenever a connection stands, before the first event of
+	// it, by whoever ranges over Events. nil is not called.
+	Connected func()
 }
 
 // StatusError is an answer that is no stream.
 type StatusError struct {
 	Status     int
-	Body       string        // the beginning of it
+	Body       string        // the beginning of it, as it came
 	RetryAfter time.Duration // 0 if the server does not say
 }
 
@@ -52,12 +69,21 @@ func (e *StatusError) permanent() bool {
 	return e.Status < 500 && e.Status != http.StatusTooManyRequests && e.Status != http.StatusRequestTimeout
 }
 
-// ErrTooLong is a line that is longer than a MiB.
-var ErrTooLong = errors.New("client: a line of the stream is too long")
+// Errors of a connection.
+var (
+	// ErrTooLong is an event, or a line, of more than a MiB.
+	ErrTooLong = errors.New("client: an event of the stream is too long")
+	// ErrSilent is a server that said nothing for longer than Client.Silence.
+	ErrSilent = errors.New("client: the server has fallen silent")
+	// ErrNoStream is an answer of another type than text/event-stream, such as a
+	// page. Events ends with it.
+	ErrNoStream = errors.New("client: the answer is no event stream")
+)
 
 // Events gives one event after another. Why a connection failed or ended it
 // gives as an error, and then tries again if the caller goes on. It ends with
-// ctx's error, or with a *[StatusError] that will not go away.
+// ctx's error, with a *[StatusError] that will not go away, or with
+// [ErrNoStream].
 func (c *Client) Events(ctx context.Context) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		after := c.After
@@ -74,19 +100,29 @@ func (c *Client) Events(ctx context.Context) iter.Seq2[Event, error] {
 				err = ctx.Err()
 			}
 			status, refused := errors.AsType[*StatusError](err)
-			if !yield(Event{}, err) || ctx.Err() != nil || refused && status.permanent() {
+			final := ctx.Err() != nil || refused && status.permanent() || errors.Is(err, ErrNoStream)
+			if !yield(Event{}, err) || final {
 				return
 			}
 			wait := pause
 			if refused {
 				wait = max(wait, min(status.RetryAfter, most))
 			}
-			if !sleep(ctx, wait) {
+			if !sleep(ctx, c.stretch(wait)) {
 				yield(Event{}, ctx.Err())
 				return
 			}
 		}
 	}
+}
+
+func (c *Client) stretch(d time.Duration) time.Duration {
+	jitter := c.Jitter
+	if jitter == nil {
+		jitter = rand.Float64
+	}
+
+	return d + time.Duration(float64(d)/2*jitter())
 }
 
 func sleep(ctx context.Context, d time.Duration) bool {
@@ -103,22 +139,84 @@ func sleep(ctx context.Context, d time.Duration) bool {
 // read gives the events of one connection and says whether there were any,
 // whether the caller wants more, and why it ended.
 func (c *Client) read(ctx context.Context, after *string, yield func(Event, error) bool) (came, more bool, err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	guard := c.guard(func() { cancel(ErrSilent) })
+	defer guard.stop()
 	body, err := c.connect(ctx, *after)
 	if err != nil {
-		return false, true, err
+		return false, true, because(ctx, err)
 	}
 	defer body.Close() //nolint:errcheck // nothing is written to it
-	p := Parser{r: bufio.NewReader(body), id: *after}
+	if c.Connected != nil {
+		c.Connected()
+	}
+	p := NewParser(heard{body, guard})
+	p.id = *after
 	for {
+		guard.start()
 		e, err := p.Next()
+		guard.stop() // the time that the caller takes is not the server's
+		*after = p.ID()
 		if err != nil {
-			return came, true, err
+			return came, true, because(ctx, err)
 		}
-		came, *after = true, e.ID
+		came = true
 		if !yield(e, nil) {
 			return came, false, nil
 		}
 	}
+}
+
+// guard watches for silence. One without a timer does not.
+type guard struct {
+	timer *time.Timer
+	limit time.Duration
+}
+
+func (c *Client) guard(silent func()) guard {
+	if c.Silence < 0 {
+		return guard{}
+	}
+	limit := cmp.Or(c.Silence, time.Minute)
+
+	return guard{time.AfterFunc(limit, silent), limit}
+}
+
+func (g guard) start() {
+	if g.timer != nil {
+		g.timer.Reset(g.limit)
+	}
+}
+
+func (g guard) stop() {
+	if g.timer != nil {
+		g.timer.Stop()
+	}
+}
+
+// heard starts the guard anew with whatever is read.
+type heard struct {
+	from  io.Reader
+	guard guard
+}
+
+func (h heard) Read(b []byte) (int, error) {
+	n, err := h.from.Read(b)
+	if n > 0 {
+		h.guard.start()
+	}
+
+	return n, err
+}
+
+// because is err, or what it follows from.
+func because(ctx context.Context, err error) error {
+	if errors.Is(context.Cause(ctx), ErrSilent) {
+		return ErrSilent
+	}
+
+	return err
 }
 
 func (c *Client) connect(ctx context.Context, after string) (io.ReadCloser, error) {
@@ -138,53 +236,79 @@ func (c *Client) connect(ctx context.Context, after string) (io.ReadCloser, erro
 	if err != nil {
 		return nil, err
 	}
-	if answer.StatusCode != http.StatusOK {
-		defer answer.Body.Close()                                 //nolint:errcheck // nothing is written to it
-		text, _ := io.ReadAll(io.LimitReader(answer.Body, 1<<10)) // as far as it comes
-		seconds, _ := strconv.Atoi(answer.Header.Get("Retry-After"))
+	if err := refusal(answer); err != nil {
+		_ = answer.Body.Close() // nothing is written to it
 
-		return nil, &StatusError{answer.StatusCode, string(text), time.Duration(seconds) * time.Second}
+		return nil, err
 	}
 
 	return answer.Body, nil
 }
 
+// refusal says why an answer is no stream.
+func refusal(answer *http.Response) error {
+	if answer.StatusCode != http.StatusOK {
+		text, _ := io.ReadAll(io.LimitReader(answer.Body, 1<<10)) // as far as it comes
+		seconds, _ := strconv.Atoi(answer.Header.Get("Retry-After"))
+
+		return &StatusError{answer.StatusCode, string(text), time.Duration(max(seconds, 0)) * time.Second}
+	}
+	if kind, _, _ := mime.ParseMediaType(answer.Header.Get("Content-Type")); kind != "text/event-stream" {
+		return fmt.Errorf("%w: it is %q", ErrNoStream, kind)
+	}
+
+	return nil
+}
+
 // Parser reads events from a stream. Make one with NewParser.
 type Parser struct {
-	r  *bufio.Reader
-	id string
+	r       *bufio.Reader
+	id      string // of the last event that had one
+	started bool
+	cr      bool // the line before ended with a carriage return: a line feed still belongs to it
+	line    []byte
 }
 
 // NewParser reads from r.
 func NewParser(r io.Reader) *Parser { return &Parser{r: bufio.NewReader(r)} }
 
-const maxLine = 1 << 20
+// ID is that of the last event that had one, or of a later event without data: a
+// host says so where a quiet stream has got to.
+func (p *Parser) ID() string { return p.id }
+
+const maxEvent = 1 << 20
 
 // Next is the next event; io.EOF where the stream ends, also in the middle of
-// an event.
+// an event. The caller may keep its Data.
 func (p *Parser) Next() (Event, error) {
-	e, some := Event{Type: "message"}, false
+	e, some := Event{ID: p.id}, false
 	for {
-		line, err := p.line()
+		line, err := p.next()
 		if err != nil {
 			return Event{}, err
 		}
 		if len(line) == 0 {
+			p.id = e.ID
 			if some {
-				e.ID = p.id
+				e.Type = cmp.Or(e.Type, "message")
 				return e, nil
 			}
-			e.Type = "message"
+			e.Type = ""
 			continue
 		}
 		field, value, _ := bytes.Cut(line, []byte(":"))
 		value = bytes.TrimPrefix(value, []byte(" "))
 		switch string(field) {
 		case "id":
-			p.id = string(value)
+			if bytes.IndexByte(value, 0) < 0 {
+				e.ID = string(value)
+			}
 		case "event":
 			e.Type = string(value)
 		case "data":
+			if len(e.Data)+len(value) >= maxEvent {
+				return Event{}, ErrTooLong
+			}
 			if some {
 				e.Data = append(e.Data, '\n')
 			}
@@ -193,21 +317,35 @@ func (p *Parser) Next() (Event, error) {
 	}
 }
 
-// line is the next line without its end.
-func (p *Parser) line() ([]byte, error) {
-	var line []byte
+// next is the next line without its end, which is \n, \r\n or \r. It is good
+// until the one after.
+func (p *Parser) next() ([]byte, error) {
+	p.line = p.line[:0]
 	for {
-		part, err := p.r.ReadSlice('\n')
-		line = append(line, part...)
-		switch {
-		case len(line) > maxLine:
-			return nil, ErrTooLong
-		case errors.Is(err, bufio.ErrBufferFull):
-			continue
-		case err != nil:
+		b, err := p.r.ReadByte()
+		if err != nil {
 			return nil, err
-		default:
-			return bytes.TrimRight(line, "\r\n"), nil
 		}
+		after := p.cr
+		p.cr = b == '\r'
+		switch {
+		case b == '\n' && after:
+			continue
+		case b == '\n', b == '\r':
+			return p.begin(p.line), nil
+		case len(p.line) >= maxEvent+64: // the name of the field
+			return nil, ErrTooLong
+		}
+		p.line = append(p.line, b)
 	}
+}
+
+// begin takes the byte order mark off the first line.
+func (p *Parser) begin(line []byte) []byte {
+	if p.started {
+		return line
+	}
+	p.started = true
+
+	return bytes.TrimPrefix(line, []byte("\ufeff"))
 }

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -18,29 +19,42 @@ import (
 
 func TestParser(t *testing.T) {
 	t.Parallel()
-	stream := ": hello\n\nid: a.1\nevent: x\ndata: {\"n\":1}\n\n" + // ours
+	stream := "\ufeff: hello\n\nid: a.1\nevent: x\ndata: {\"n\":1}\n\n" + // ours
 		"data: {\"isActive\":true}\r\n\r\n" + // plain, other line ends
-		"event: never\n\ndata:two\ndata: lines\nretry: 5\nother\n\nid: a.2\ndata: " + strings.Repeat("x", 100_000) + "\n\ndata: cut"
+		"data: {}\r\r" + // and others
+		"event: never\n\ndata:two\ndata: lines\nretry: 5\nother\n\nid: a.2\ndata: " + strings.Repeat("x", 100_000) +
+		"\n\nevent:\nid: b\x00\ndata\n\nid: a.3\n: alive\n\nid: a.4\ndata: cut"
 	p := client.NewParser(strings.NewReader(stream))
 	var got []string
 	for {
 		e, err := p.Next()
 		if err != nil {
-			got = append(got, err.Error())
+			got = append(got, err.Error()+" after "+p.ID())
 			break
 		}
 		got = append(got, fmt.Sprintf("%s %s %.20s %d", e.ID, e.Type, e.Data, len(e.Data)))
 	}
 	want := []string{
-		`a.1 x {"n":1} 7`, `a.1 message {"isActive":true} 17`, "a.1 message two\nlines 9",
-		"a.2 message xxxxxxxxxxxxxxxxxxxx 100000", "EOF",
+		`a.1 x {"n":1} 7`, `a.1 message {"isActive":true} 17`, "a.1 message {} 2", "a.1 message two\nlines 9",
+		"a.2 message xxxxxxxxxxxxxxxxxxxx 100000", "a.2 message  0", "EOF after a.3",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("events (-want +got):\n%s", diff)
 	}
-	if _, err := client.NewParser(strings.NewReader("data: " + strings.Repeat("x", 2<<20))).Next(); !errors.Is(err, client.ErrTooLong) {
-		t.Errorf("a line of 2 MiB: %v", err)
+	for name, long := range map[string]string{
+		"a line":  "data: " + strings.Repeat("x", 2<<20),
+		"a field": strings.Repeat("x", 2<<20),
+		"lines":   strings.Repeat("data: "+strings.Repeat("x", 1000)+"\n", 2000) + "\n",
+	} {
+		if _, err := client.NewParser(strings.NewReader(long)).Next(); !errors.Is(err, client.ErrTooLong) {
+			t.Errorf("%s of 2 MiB: %v", name, err)
+		}
 	}
+}
+
+// stream begins an answer that is a stream.
+func stream(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
 }
 
 // A client comes back behind the last event it saw, says why it was away, and
@@ -53,11 +67,13 @@ func TestResume(t *testing.T) {
 		after := r.Header.Get("Last-Event-ID")
 		switch asked {
 		case 1:
+			stream(w)
 			fmt.Fprintf(w, "id: 1\ndata: after %q, %s\n\n", after, r.Header.Get("Authorization"))
 		case 2:
 			w.Header().Set("Retry-After", "1")
 			http.Error(w, "busy", http.StatusServiceUnavailable)
 		case 3:
+			stream(w)
 			fmt.Fprintf(w, "id: 2\ndata: after %q\n\n", after)
 		default:
 			http.Error(w, "no", http.StatusForbidden)
@@ -89,4 +105,118 @@ func TestResume(t *testing.T) {
 			t.Errorf("cancelled: %v", err)
 		}
 	}
+}
+
+// An answer that is no stream ends it, and what was missing is said.
+func TestNoStream(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, "<html>data: 1\n\n")
+	}))
+	defer server.Close()
+	var got []error
+	for _, err := range (&client.Client{URL: server.URL}).Events(t.Context()) {
+		got = append(got, err)
+	}
+	if len(got) != 1 || !errors.Is(got[0], client.ErrNoStream) || !strings.Contains(got[0].Error(), "text/html") {
+		t.Errorf("a page: %v", got)
+	}
+}
+
+// answers are what a server answers, one connection after another.
+type answers []func(w io.Writer, r *http.Request)
+
+// RoundTrip has answers without a network, so that clocks can be false.
+func (a *answers) RoundTrip(r *http.Request) (*http.Response, error) {
+	if len(*a) == 0 {
+		return nil, errors.New("down")
+	}
+	f := (*a)[0]
+	*a = (*a)[1:]
+	from, to := io.Pipe()
+	go func() {
+		f(to, r)
+		_ = to.Close()
+	}()
+	context.AfterFunc(r.Context(), func() { _ = from.CloseWithError(r.Context().Err()) })
+
+	return &http.Response{
+		StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"text/event-stream"}}, Body: from, Request: r,
+	}, nil
+}
+
+// A server that falls silent is given up, one that is slow or has a slow client
+// is not; a place that came without an event is gone on from.
+func TestSilence(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		silent := func(w io.Writer, r *http.Request) {
+			fmt.Fprint(w, "id: 1\ndata: one\n\n")
+			time.Sleep(20 * time.Second)
+			fmt.Fprint(w, "id: 2\n: alive\n\n")
+			<-r.Context().Done()
+		}
+		after := ""
+		again := func(w io.Writer, r *http.Request) {
+			after = r.Header.Get("Last-Event-ID")
+			fmt.Fprint(w, "data: two\n\n")
+			<-r.Context().Done()
+		}
+		connected := 0
+		c := client.Client{
+			HTTP: &http.Client{Transport: &answers{silent, again}}, URL: "http://test",
+			Silence: 30 * time.Second, Connected: func() { connected++ },
+		}
+		var got []string
+		begun := time.Now()
+		for e, err := range c.Events(t.Context()) {
+			if err != nil {
+				got = append(got, fmt.Sprint(err, " at ", time.Since(begun)))
+				continue
+			}
+			got = append(got, string(e.Data))
+			if string(e.Data) == "two" {
+				break
+			}
+			time.Sleep(40 * time.Second)
+		}
+		want := []string{"one", "client: the server has fallen silent at 1m10s", "two"}
+		if diff := cmp.Diff(want, got); diff != "" || after != "2" || connected != 2 {
+			t.Errorf("connected %d times, at last behind %q; (-want +got):\n%s", connected, after, diff)
+		}
+	})
+}
+
+// Pauses are twice as long each, up to a bound, and stretched.
+func TestBackoff(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := client.Client{
+			HTTP: &http.Client{Transport: &answers{}}, URL: "http://test",
+			MinBackoff: time.Second, MaxBackoff: 4 * time.Second, Jitter: func() float64 { return 0.5 },
+		}
+		var got []time.Duration
+		begun := time.Now()
+		for range c.Events(t.Context()) {
+			got = append(got, time.Since(begun))
+			if len(got) == 5 {
+				break
+			}
+		}
+		s := time.Second
+		want := []time.Duration{0, 5 * s / 4, 15 * s / 4, 35 * s / 4, 55 * s / 4}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("attempts (-want +got):\n%s", diff)
+		}
+		c.Jitter, c.MaxBackoff = nil, 0
+		got = got[:0]
+		for range c.Events(t.Context()) {
+			if got = append(got, time.Since(begun)); len(got) == 2 {
+				break
+			}
+		}
+		if pause := got[1] - got[0]; pause < s || pause >= 3*s/2 {
+			t.Errorf("a pause of %v at random", pause)
+		}
+	})
 }
