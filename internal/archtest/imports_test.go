@@ -75,7 +75,7 @@ var house = []room{
 	{path: "runtime/tqtest", own: runtimes, other: []string{gocmp}},
 
 	{path: "examples/...", own: append([]string{
-		"examples/...", "runtime/replicationhttp", "runtime/backpressure", "runtime/diagnostics",
+		"examples/...", "runtime/replicationhttp", "runtime/backpressure", "runtime/backpressurehttp", "runtime/diagnostics",
 	}, runtimes...)},
 	{path: "golden"},          // tests only, as here
 	{path: "golden/typefuzz"}, // tests only

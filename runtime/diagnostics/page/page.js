@@ -355,7 +355,10 @@ function drawDetail() {
     ["requeued", t.requeued], ["expired", t.expired], ["dead-lettered", t.deadLettered], ["refused", t.rejected],
   ].map(([n, v]) => [n, count(v)]));
   const all = s.attempts.reduce((a, b) => a + b, 0);
-  list($("attempts"), bounds.map((b, i) => [b, `${count(s.attempts[i])} (${all ? rate((100 * s.attempts[i]) / all) : 0} %)`]));
+  list($("attempts"), [
+    ...bounds.map((b, i) => [b, `${count(s.attempts[i])} (${all ? rate((100 * s.attempts[i]) / all) : 0} %)`]),
+    ["not noted", count(s.attemptsLost)],
+  ]);
   list($("readers"), [["readers", count(s.readers)], ["events the slowest is behind", count(s.slowestLag)]]);
   depth.draw(q);
   rates.draw(q);
