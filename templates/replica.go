@@ -263,12 +263,13 @@ $Follow keeps to up to date with the queue behind c until ctx ends: see
 func $Follow(
 	ctx context.Context, c replication.Client, to $Follower, o replication.FollowOptions,
 ) error {
-	return replication.Follow(ctx, c, &$applier{$Follower: to}, o)
+	return replication.Follow(ctx, c, &$applier{$Follower: to, probe: o.Probe}, o)
 }`)
 	f.declare(`
 $applier reads for a $Follower.`, `
 type $applier struct {
 	$Follower
+	probe *replication.SinkProbe // may be nil
 	event $Event
 }`)
 	f.declare("", `
@@ -277,7 +278,7 @@ func (f *$applier) ApplyEvent(_ context.Context, line []byte) error {
 		return err
 	}
 
-	return f.Apply(&f.event)
+	return f.probe.Applied(&f.event.Header, f.Apply(&f.event))
 }`)
 	f.declare("", `
 func (f *$applier) ApplySnapshot(_ context.Context, doc []byte) error {
@@ -286,7 +287,12 @@ func (f *$applier) ApplySnapshot(_ context.Context, doc []byte) error {
 		return err
 	}
 
-	return f.$Follower.ApplySnapshot(&s)
+	if err := f.$Follower.ApplySnapshot(&s); err != nil {
+		return err
+	}
+	f.probe.MovedTo(f.Position())
+
+	return nil
 }`)
 }
 

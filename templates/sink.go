@@ -60,7 +60,7 @@ run.`, `
 func (s *$Sink) Feed(
 	ctx context.Context, all func(context.Context) iter.Seq2[$Event, error],
 ) error {
-	return s.run(ctx, func(ctx context.Context, take func(context.Context, *$Event) error) error {
+	return s.run(ctx, nil, func(ctx context.Context, take func(context.Context, *$Event) error) error {
 		var event $Event
 		for e, err := range all(ctx) {
 			if err != nil {
@@ -80,17 +80,20 @@ Follow is Feed for a $Source: events are applied where the source has them, and
 copied only if several are applied at a time. After an error it may go on with
 the same source. The source's operations, if it is synchronous, get the error of
 an event that could not be applied.`, `
-func (s *$Sink) Follow(ctx context.Context, source *$Source) error { return s.run(ctx, source.Pump) }`)
+func (s *$Sink) Follow(ctx context.Context, source *$Source) error {
+	return s.run(ctx, source.Probe(), source.Pump)
+}`)
 	f.declare(`
-run applies what pump gives it.`, `
+run applies what pump gives it, from a source if that is known.`, `
 func (s *$Sink) run(
-	ctx context.Context,
+	ctx context.Context, from *replication.SourceProbe,
 	pump func(ctx context.Context, take func(context.Context, *$Event) error) error,
 ) error {
 	var events []*$Event // by slot
 	apply := func(ctx context.Context, slot int) error { return s.apply(ctx, events[slot]) }
 
 	return s.sink.Run(ctx, apply, func(r *replication.SinkRun) error {
+		r.From(from)
 		events = make([]*$Event, r.Slots())
 		for i := range events {
 			events[i] = new($Event)
@@ -126,6 +129,9 @@ func (s *$Sink) MoveTo(ctx context.Context, to tq.Position) error { return s.sin
 	f.declare(`
 Stats reads the sink's position and counters, all of one moment.`, `
 func (s *$Sink) Stats() replication.SinkStats { return s.sink.Stats() }`)
+	f.declare(`
+Probe is how telemetry and diagnostics see the sink.`, `
+func (s *$Sink) Probe() *replication.SinkProbe { return s.sink.Probe() }`)
 }
 
 // emitFanout prints how a queue feeds several sinks: golden/accept/minimal.

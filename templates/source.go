@@ -39,10 +39,17 @@ type $Source struct {
 
 	synchronous bool
 	applied     tq.Sequence // what is to be acknowledged
+
+	probe replication.SourceProbe
 }`)
 	f.declare(`
 $NewSource makes a source of a reader, which is the source's from then on.`, `
-func $NewSource(r *$Reader, o $SourceOptions) *$Source { return &$Source{reader: r, options: o} }`)
+func $NewSource(r *$Reader, o $SourceOptions) *$Source {
+	s := &$Source{reader: r, options: o}
+	s.probe.Open(r.name, &s.options.Stamp, r.cursor)
+
+	return s
+}`)
 }
 
 // emitSourceNext prints how events are taken one by one: golden/accept/minimal.
@@ -77,6 +84,7 @@ func (s *$Source) peek(ctx context.Context) (*$Event, error) {
 		for i := range n {
 			s.stamp(&s.events[i])
 		}
+		s.count(s.events[:n])
 	}
 
 	return &s.events[s.next], nil
@@ -88,6 +96,15 @@ func (s *$Source) taken() {
 	s.applied = e.Sequence
 	e.Payload = $zero
 	s.next++
+}`)
+	f.declare(`
+count tells the probe what was read.`, `
+func (s *$Source) count(events []$Event) {
+	s.probe.Begin()
+	for i := range events {
+		s.probe.Count(&events[i].Header)
+	}
+	s.probe.End()
 }`)
 	f.declare("", `
 func (s *$Source) stamp(e *$Event) {
@@ -215,6 +232,9 @@ func (s *$Source) Synchronous(o tq.SyncOptions) error {
 Lag is how many events of the queue the source has not read yet. Up to 15 that
 it has read may be still to be given.`, `
 func (s *$Source) Lag() tq.Sequence { return s.reader.Lag() }`)
+	f.declare(`
+Probe is how telemetry and diagnostics see the source.`, `
+func (s *$Source) Probe() *replication.SourceProbe { return &s.probe }`)
 	f.declare(`
 Close ends the source and a Next that waits. Its observers go on.`, `
 func (s *$Source) Close() error { return s.reader.Close() }`)

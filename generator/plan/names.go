@@ -42,7 +42,7 @@ const runtimePath = "github.com/tqgen/tqgen/runtime"
 var reservedLocals = []string{
 	"a", "after", "all", "apply", "at", "attached", "b", "budget", "c", "call", "cause", "chunk",
 	"ctx", "cursor", "d", "depth", "do", "doc", "dst", "e", "end", "entries", "entry", "err",
-	"event", "events", "every", "f", "failed", "forward", "g", "grace", "grant", "handler",
+	"event", "events", "every", "f", "failed", "forward", "from", "g", "grace", "grant", "handler",
 	"header", "how", "i", "id", "ids", "key", "keys", "l", "leases", "letter", "letters", "life",
 	"limit", "line", "log", "m", "more", "n", "name", "next", "null", "o", "observe", "ok", "out",
 	"owner", "p", "path", "ps", "pump", "q", "quoted", "r", "raw", "reader", "record", "recorder",

@@ -67,15 +67,17 @@ var house = []room{
 	{path: "runtime/backpressure", own: []string{"runtime/tq"}, other: []string{xtime}},
 	{path: "runtime/backpressurehttp", own: []string{"runtime/backpressure"}},
 	{
-		path: "runtime/telemetry", own: []string{"runtime/tq", "runtime/effect", "runtime/backpressure", "internal/instrument"},
+		path: "runtime/telemetry", own: []string{
+			"runtime/replication", "runtime/effect", "runtime/tq", "runtime/backpressure", "internal/instrument",
+		},
 		other: []string{otel, otel + "/metric", otel + "/trace"},
 	},
-	{path: "runtime/diagnostics", own: []string{"runtime/tq", "runtime/backpressure"}},
+	{path: "runtime/diagnostics", own: []string{"runtime/replication", "runtime/tq", "runtime/backpressure"}},
 	{path: "runtime/diagnostics/client"},
 	{path: "runtime/tqtest", own: runtimes, other: []string{gocmp}},
 
 	{path: "examples/...", own: append([]string{
-		"examples/...", "runtime/replicationhttp", "runtime/backpressure", "runtime/diagnostics",
+		"examples/...", "runtime/replicationhttp", "runtime/backpressure", "runtime/backpressurehttp", "runtime/diagnostics",
 	}, runtimes...)},
 	{path: "golden"},          // tests only, as here
 	{path: "golden/typefuzz"}, // tests only

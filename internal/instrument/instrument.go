@@ -12,6 +12,7 @@ const (
 	Depth        Group = "Depth"
 	Throughput   Group = "Throughput"
 	Backpressure Group = "Backpressure"
+	Replication  Group = "Replication"
 )
 
 // Kind is what an instrument is.
@@ -72,6 +73,17 @@ const (
 	HighWatermark           Name = "taskqueue.backpressure.high_watermark"
 	LowWatermark            Name = "taskqueue.backpressure.low_watermark"
 
+	ReplicationEvents     Name = "taskqueue.replication.events"
+	ReplicationLag        Name = "taskqueue.replication.sequence_lag"
+	ReplicationDelay      Name = "taskqueue.replication.wall_clock_lag"
+	CheckpointDistance    Name = "taskqueue.replication.checkpoint_distance"
+	ReplicationApplied    Name = "taskqueue.replication.applied"
+	ReplicationDuplicates Name = "taskqueue.replication.duplicates"
+	ReplicationGaps       Name = "taskqueue.replication.gaps"
+
+	OmniReplicationEvents Name = "omnirelay.resourcelease.replication.events"
+	OmniReplicationDelay  Name = "omnirelay.resourcelease.replication.lag"
+
 	OmniPending     Name = "omnirelay.resourcelease.pending"
 	OmniActive      Name = "omnirelay.resourcelease.active"
 	OmniTransitions Name = "omnirelay.resourcelease.backpressure.transitions"
@@ -88,6 +100,12 @@ const (
 	KeyState     = "state"
 	KeyEffect    = "deterministic.effect.name"
 	KeyOutcome   = "outcome"
+	KeyPeer      = "taskqueue.peer"
+	KeyKind      = "taskqueue.replication.kind"
+
+	KeyOmniKind  = "lease.event_type"
+	KeyOmniPeer  = "rpc.peer"
+	KeyOmniShard = "shard.id" // where there is one
 
 	KeyLabel = "taskqueue.label." // and the label's name
 )
@@ -110,6 +128,8 @@ var (
 	activeBounds  = []float64{4, 8, 16, 32, 64, 128, 256}
 	milliseconds  = []float64{5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000, 300000}
 	seconds       = []float64{.001, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300}
+	lagBounds     = []float64{0, 1, 4, 16, 64, 256, 1024, 4096, 16384}
+	delayBounds   = []float64{5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000}
 	attemptBounds = []float64{1, 2, 3, 5, 10, 25}
 )
 
@@ -155,6 +175,17 @@ var Table = []Spec{
 	{Name: BackpressureDuration, Kind: Histogram, Unit: "ms", Group: Backpressure, Bounds: milliseconds, Text: "how long the state lasted that a signal ends"},
 	{Name: HighWatermark, Kind: Gauge, Unit: "{item}", Group: Backpressure, Text: "depth at which backpressure begins"},
 	{Name: LowWatermark, Kind: Gauge, Unit: "{item}", Group: Backpressure, Text: "depth at which it ends"},
+
+	{Name: ReplicationEvents, Unit: "{event}", Group: Replication, Attributes: []string{KeyKind}, Text: "events that sources have read"},
+	{Name: ReplicationLag, Kind: Histogram, Unit: "{event}", Group: Replication, Bounds: lagBounds, Text: "events still to come when one was read or applied"},
+	{Name: ReplicationDelay, Kind: Histogram, Unit: "ms", Group: Replication, Bounds: delayBounds, Text: "from the record of an event to its application"},
+	{Name: CheckpointDistance, Kind: Gauge, Unit: "{event}", Group: Replication, Attributes: []string{KeyPeer}, Text: "events applied since the last checkpoint"},
+	{Name: ReplicationApplied, Unit: "{event}", Group: Replication, Attributes: []string{KeyPeer}, Text: "events that sinks have applied"},
+	{Name: ReplicationDuplicates, Unit: "{event}", Group: Replication, Attributes: []string{KeyPeer}, Text: "events passed over because they were applied before"},
+	{Name: ReplicationGaps, Unit: "{event}", Group: Replication, Attributes: []string{KeyPeer}, Text: "events refused because others were missing before them"},
+
+	{Name: OmniReplicationEvents, Unit: "{event}", Group: Replication, Attributes: []string{KeyOmniKind, KeyOmniPeer}, Omni: true, Text: "taskqueue.replication.events"},
+	{Name: OmniReplicationDelay, Kind: Histogram, Unit: "ms", Group: Replication, Attributes: []string{KeyOmniKind, KeyOmniPeer}, Bounds: delayBounds, Omni: true, Text: "taskqueue.replication.wall_clock_lag"},
 
 	{Name: OmniPending, Kind: Histogram, Unit: "{item}", Group: Depth, Bounds: pendingBounds, Omni: true, Text: "taskqueue.pending.depth"},
 	{Name: OmniActive, Kind: Histogram, Unit: "{lease}", Group: Depth, Bounds: activeBounds, Omni: true, Text: "taskqueue.active.depth"},

@@ -233,7 +233,7 @@ func documented(t *testing.T) (rows []string, groups map[string]string) {
 	return rows, groups
 }
 
-// all attaches a queue and its monitor, and makes every instrument report.
+// all attaches a queue, its monitor, a source and a sink of it, and makes every instrument report.
 func all(t *testing.T, r *telemetry.Registration) {
 	t.Helper()
 	q := open(t, tq.Options{Capacity: 16, High: 4, Low: 1, Cooldown: tq.NoCooldown})
@@ -243,6 +243,7 @@ func all(t *testing.T, r *telemetry.Registration) {
 	must(t, r.AttachQueue(q))
 	must(t, r.AttachMonitor(m))
 	others(t, r)
+	replicate(t, r, q)
 	told := make(chan struct{}, 100)
 	m.Subscribe(func(context.Context, backpressure.Signal) error {
 		told <- struct{}{}
@@ -275,7 +276,8 @@ func TestDocumentedInstruments(t *testing.T) {
 	want, _ := documented(t)
 	var got []string
 	points := eventually(t, m, func(points []point) bool {
-		return value(t, points, "omnirelay.resourcelease.backpressure.transitions") > 0
+		return value(t, points, "omnirelay.resourcelease.backpressure.transitions") > 0 &&
+			value(t, points, "omnirelay.resourcelease.replication.lag") > 0
 	})
 	for _, p := range points {
 		extra := slices.Sorted(maps.Keys(p.attributes))
@@ -330,16 +332,21 @@ func TestGroups(t *testing.T) {
 	t.Parallel()
 	_, groups := documented(t)
 	for group, g := range map[string]telemetry.Groups{
-		"Depth": telemetry.Depth, "Throughput": telemetry.Throughput, "Backpressure": telemetry.Backpressure, "": 0,
+		"Depth": telemetry.Depth, "Throughput": telemetry.Throughput, "Backpressure": telemetry.Backpressure,
+		"Replication": telemetry.Replication, "": 0,
 	} {
 		m := newMeters(t)
 		r := m.register(t, telemetry.WithGroups(telemetry.AllGroups&^g))
 		r.SetGroups(g)
 		all(t, r)
 		seen := map[string]bool{}
-		for _, p := range m.collect(t) {
-			seen[groups[p.name]] = true
-		}
+		eventually(t, m, func(points []point) bool {
+			for _, p := range points {
+				seen[groups[p.name]] = true
+			}
+
+			return group == "" || seen[group]
+		})
 		if want := group != ""; len(seen) > 1 || seen[group] != want {
 			t.Errorf("group %q alone reports %v", group, slices.Collect(maps.Keys(seen)))
 		}
@@ -413,6 +420,8 @@ func TestOptions(t *testing.T) {
 		delete(p.attributes, "outcome")
 		delete(p.attributes, "error.type")
 		delete(p.attributes, "taskqueue.operation")
+		delete(p.attributes, "taskqueue.peer")
+		delete(p.attributes, "taskqueue.replication.kind")
 		if diff := cmp.Diff(want, p.attributes); diff != "" || strings.Contains(p.unit, "{") {
 			t.Errorf("%s: unit %s, attributes (-want +got):\n%s", p.name, p.unit, diff)
 		}
@@ -420,8 +429,8 @@ func TestOptions(t *testing.T) {
 			t.Errorf("bounds %v", p.bounds)
 		}
 	}
-	if calls != 3 {
-		t.Errorf("tags were asked for %d times, want once for queue, monitor and effects", calls)
+	if calls != 5 {
+		t.Errorf("tags were asked for %d times, want once for queue, monitor, effects, source and sink", calls)
 	}
 	for what, o := range map[string]telemetry.Option{
 		`there is no histogram "taskqueue.pending"`: telemetry.WithBuckets("taskqueue.pending", 1),

@@ -114,12 +114,9 @@ func (h *Host) snapshotAt() (Snapshot, uint64) {
 // filter says which events a request wants: all, or those of ?types= and
 // ?queues=, which are lists with commas.
 func filter(r *http.Request) func(*Event) bool {
-	types, queues := list(r, "types"), list(r, "queues")
+	f := Filter{list(r, "types"), list(r, "queues")}
 
-	return func(e *Event) bool {
-		return (len(types) == 0 || slices.Contains(types, e.Type)) &&
-			(len(queues) == 0 || e.Queue == "" || slices.Contains(queues, e.Queue))
-	}
+	return f.wants
 }
 
 func list(r *http.Request, key string) []string {

@@ -88,6 +88,9 @@ type FollowOptions struct {
 	// Failed is told what is going to be tried again, and when, and of every
 	// gap. May be nil.
 	Failed func(err error, wait time.Duration)
+	// Probe, if set, sees what Follow applies, for telemetry and diagnostics: one
+	// of NewSinkProbe. Pull leaves that to the sink it feeds.
+	Probe *SinkProbe
 	// Random gives numbers in [0, 1) for the waits; nil is math/rand/v2.
 	Random func() float64
 }

@@ -64,8 +64,9 @@ type Lag struct {
 	Global Position
 	// Delay is how long ago the event was recorded at its source.
 	Delay time.Duration
-	// Behind is how many of the events that the sink has taken are above its
-	// global position.
+	// Behind is how many events that the sink knows of are above its global
+	// position: those that it has taken and, where it follows a source, those
+	// that the source's queue had when it was read last.
 	Behind tq.Sequence
 	// Unsaved is how many events were applied since the last checkpoint.
 	Unsaved int
@@ -138,8 +139,10 @@ type Sink struct {
 	active  bool // a run or a move is under way; guarded by mu
 	loaded  bool // p is what the store has; guarded by mu
 	p       progress
-	unsaved int       // guarded by mu
-	stats   SinkStats // guarded by mu
+	known   tq.Sequence // the last event of the source that is followed; guarded by mu
+	unsaved int         // guarded by mu
+	stats   SinkStats   // guarded by mu
+	probe   SinkProbe   // counts by peer, guarded by mu
 
 	saving sync.Mutex // held to save
 	saved  Checkpoint // the last one; guarded by saving
@@ -152,7 +155,18 @@ func NewSink(o SinkOptions) (*Sink, error) {
 		return nil, err
 	}
 
-	return &Sink{o: o}, nil
+	s := &Sink{o: o}
+	s.probe.stream, s.probe.mu, s.probe.fill = o.Stream, &s.mu, s.fill
+
+	return s, nil
+}
+
+// Probe is how telemetry and diagnostics see the sink.
+func (s *Sink) Probe() *SinkProbe { return &s.probe }
+
+// fill adds to a reading of the probe; mu is held.
+func (s *Sink) fill(out *ProbeStats) {
+	out.Position, out.Known, out.Unsaved = s.p.at, max(s.p.top, s.known), s.unsaved
 }
 
 // Stats is one consistent reading.
@@ -203,6 +217,7 @@ func (s *Sink) move(to Position) error {
 		return fmt.Errorf("%w: stream %q is at %d of %v", err, s.o.Stream, s.p.at.Sequence, s.p.at.Incarnation)
 	}
 	s.p.move(to)
+	s.known = 0
 	s.unsaved++
 
 	return nil
@@ -257,6 +272,8 @@ func (s *Sink) load(ctx context.Context) error {
 	if !s.loaded || c.Revision != s.saved.Revision {
 		s.p.restore(&c)
 		s.saved, s.loaded, s.unsaved = c, true, 0
+		s.probe.peers.saving()
+		s.probe.peers.saved()
 	}
 
 	return nil
@@ -275,6 +292,7 @@ func (s *Sink) save(ctx context.Context) error {
 	}
 	c := s.p.checkpoint(s.o.Stream, now, s.saved.Revision+1)
 	s.unsaved = 0
+	s.probe.peers.saving()
 	s.mu.Unlock()
 
 	err := s.write(ctx, &c)
@@ -286,6 +304,7 @@ func (s *Sink) save(ctx context.Context) error {
 	}
 	s.saved = c
 	s.stats.Saves++
+	s.probe.peers.saved()
 
 	return nil
 }

@@ -21,10 +21,11 @@ type SinkRun struct {
 	done   <-chan struct{} // of ctx
 	stop   context.CancelCauseFunc
 
-	headers []*Header  // by slot; those that wait for their lane
-	free    chan int   // slots; nil where events are applied one after another
-	peer    string     // of the event being applied, if it was not taken before
-	lanes   []chan int // slots of the tasks of one lane, in order
+	from    *SourceProbe // of the source that feeds it; nil where that is not known
+	headers []*Header    // by slot; those that wait for their lane
+	free    chan int     // slots; nil where events are applied one after another
+	peer    string       // of the event being applied, if it was not taken before
+	lanes   []chan int   // slots of the tasks of one lane, in order
 	workers sync.WaitGroup
 	moved   chan struct{} // holds a token when the window has moved
 
@@ -84,6 +85,15 @@ func (r *SinkRun) open(n int) {
 		r.lanes[i] = lane
 		r.workers.Go(func() { r.work(lane) })
 	}
+}
+
+// From says that a source feeds the run, which then knows how far behind that
+// source's queue it is; nil says that this is not known. It is called before
+// the first event.
+func (r *SinkRun) From(p *SourceProbe) {
+	r.s.mu.Lock()
+	defer r.s.mu.Unlock()
+	r.from, r.s.known = p, 0
 }
 
 // Context is done when the run stops: what feeds it may stop waiting.
@@ -152,8 +162,10 @@ func (r *SinkRun) take(h *Header, peer string) (bool, error) {
 		switch {
 		case err != nil:
 			s.stats.Gaps++
+			s.probe.peers.of(peer).Gaps++
 		case v == skipIt:
 			s.stats.Duplicates++
+			s.probe.peers.of(peer).Duplicates++
 		}
 		s.mu.Unlock()
 		if v != settleFirst {
@@ -242,12 +254,16 @@ func (r *SinkRun) applied(h *Header) error {
 	}
 	s.stats.Applied++
 	s.unsaved++
-	unsaved, global, behind := s.unsaved, s.p.at, s.p.top-s.p.at.Sequence
+	s.probe.count(h, peer)
+	if r.from != nil {
+		s.known = r.from.Head()
+	}
+	unsaved, global, behind := s.unsaved, s.p.at, max(s.p.top, s.known)-s.p.at.Sequence
 	if !r.armed && unsaved < s.o.Batch {
 		r.arm()
 	}
 	s.mu.Unlock()
-	if s.o.Applied != nil {
+	if s.o.Applied != nil || s.probe.taps.load() != nil {
 		if err := s.tell(Lag{Event: h, Peer: peer, Global: global, Behind: behind, Unsaved: unsaved}); err != nil {
 			return err
 		}
@@ -270,11 +286,15 @@ func (r *SinkRun) finish(seq tq.Sequence) {
 	}
 }
 
-// tell calls the hook. A panic is an error.
+// tell notes the event for those who tap, and calls the hook. A panic is an
+// error.
 func (s *Sink) tell(l Lag) (err error) {
 	defer caught("Applied", &err)
 	l.Delay = s.o.Clock().Sub(l.Event.RecordedAt)
-	s.o.Applied(l)
+	s.probe.give(l.Event, l.Peer, l.Delay, l.Behind)
+	if s.o.Applied != nil {
+		s.o.Applied(l)
+	}
 
 	return nil
 }

@@ -15,8 +15,9 @@ const (
 	Depth        Groups = 1 << iota // what is in the queue
 	Throughput                      // what goes through it, and how long that takes
 	Backpressure                    // monitors
+	Replication                     // sources and sinks
 
-	AllGroups = Depth | Throughput | Backpressure
+	AllGroups = Depth | Throughput | Backpressure | Replication
 )
 
 // Attribute keys.
@@ -29,4 +30,9 @@ const (
 	keyState     = attribute.Key(instrument.KeyState)
 	keyEffect    = attribute.Key(instrument.KeyEffect)
 	keyOutcome   = attribute.Key(instrument.KeyOutcome)
+	keyPeer      = attribute.Key(instrument.KeyPeer)
+	keyKind      = attribute.Key(instrument.KeyKind)
+	keyOmniKind  = attribute.Key(instrument.KeyOmniKind)
+	keyOmniPeer  = attribute.Key(instrument.KeyOmniPeer)
+	keyOmniShard = attribute.Key(instrument.KeyOmniShard)
 )

@@ -509,6 +509,26 @@ func (c *core) lookup(id TaskID) Slot {
 	return noSlot
 }
 
+// whyLost says what ended the lease of a token that holds no more. i is where
+// its task is, noSlot if it is nowhere.
+func (c *core) whyLost(i Slot, t *Token) error {
+	s := c.find(i)
+	switch {
+	case s == nil:
+		return errTaskUnknown
+	case s.phase == phaseDead:
+		return errDeadLetter
+	case s.epoch != t.Epoch || t.Epoch == 0 || int(s.granted) != t.Attempt || s.granter != t.Incarnation:
+		return ErrLeaseLost // somebody else was granted the task
+	case s.phase == phaseFirst:
+		return ErrLeaseLost // it was released
+	case s.phase == phaseLeased, s.more && s.err != nil && s.err.Code == CodeLeaseExpired:
+		return errExpired
+	default:
+		return ErrLeaseLost // it was settled
+	}
+}
+
 // wake is when the core next has something to do by itself; never if it has not.
 func (c *core) wake() Instant {
 	at := never

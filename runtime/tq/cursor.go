@@ -10,7 +10,7 @@ import (
 // Cursor is one reader's place in the log. Readers do not share: each sees
 // every event, and none slows a producer or another reader, unless it is made
 // Synchronous. A Cursor is for one goroutine at a time, but for Close, Lag,
-// Acknowledge and Fail.
+// Place, Acknowledge and Fail.
 type Cursor struct {
 	e      *Engine
 	next   atomic.Uint64 // the first sequence not taken yet; the reader's own to change
@@ -19,6 +19,7 @@ type Cursor struct {
 	closed bool // guarded by e.mu
 	buf    []Record
 	sync   attachment
+	head   Sequence // the last event there was at the last Next; the reader's own
 
 	// reading is held from Next to Unlock, instead of the engine's lock: then
 	// records from pinned on, and their slots, stay as they are. It is taken
@@ -124,6 +125,7 @@ func (c *Cursor) read(limit int) []Record {
 	e := c.e
 	l := &e.core.log
 	ring, from, n := l.ring, c.at(), min(max(limit, 1), int(l.seq+1-c.at()))
+	c.head = l.seq
 	c.pinned, l.pinned = from, min(l.pinned, from)
 	c.reading.Lock()
 	e.mu.Unlock()
@@ -189,12 +191,24 @@ func (c *Cursor) Unlock(n int) {
 	c.reading.Unlock()
 }
 
+// Head is the last event that there was when Next returned. It is for the
+// reader's goroutine.
+func (c *Cursor) Head() Sequence { return c.head }
+
 // Lag is how many events the reader has not taken yet.
 func (c *Cursor) Lag() Sequence {
+	taken, last := c.Place()
+
+	return last - taken
+}
+
+// Place is the last event that the reader has taken, and the last one there is.
+// It may be called from any goroutine.
+func (c *Cursor) Place() (taken, last Sequence) {
 	c.e.lockAll()
 	defer c.e.Unlock()
 
-	return c.e.core.log.seq + 1 - c.at()
+	return c.at() - 1, c.e.core.log.seq
 }
 
 // Close detaches the reader and ends a Next that waits, with ErrClosed. With
