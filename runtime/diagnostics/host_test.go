@@ -574,12 +574,9 @@ func TestRealConnection(t *testing.T) {
 		if seen++; seen%10 == 0 {
 			server.CloseClientConnections()
 		}
-		if seen == 50 {
+		if broken >= 3 {
 			break
 		}
-	}
-	if broken < 3 {
-		t.Errorf("the connection broke %d times, which shows nothing", broken)
 	}
 }
 

@@ -120,7 +120,7 @@ func (c *core) measureBlocked(d Instant) {
 
 // measureGrant is called while s still says since when it is ready.
 func (c *core) measureGrant(i Slot, s *slot, now Instant) {
-	s.leasedAt, s.leasedBy = now, c.epoch
+	s.figure, s.leasedBy = int64(now), c.epoch
 	c.measure(WaitDuration, i, int64(max(now-s.until, 0)))
 }
 
@@ -131,7 +131,7 @@ func (c *core) unlease(i Slot, now Instant) {
 		return
 	}
 	if s := c.at(i); s.leasedBy == s.epoch {
-		c.measure(LeaseDuration, i, int64(now-s.leasedAt))
+		c.measure(LeaseDuration, i, int64(now)-s.figure)
 	}
 }
 
