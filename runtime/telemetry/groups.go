@@ -28,6 +28,8 @@ const (
 	keyError     = attribute.Key(instrument.KeyError)
 	keyOperation = attribute.Key(instrument.KeyOperation)
 	keyState     = attribute.Key(instrument.KeyState)
+	keyEffect    = attribute.Key(instrument.KeyEffect)
+	keyOutcome   = attribute.Key(instrument.KeyOutcome)
 	keyPeer      = attribute.Key(instrument.KeyPeer)
 	keyKind      = attribute.Key(instrument.KeyKind)
 	keyOmniKind  = attribute.Key(instrument.KeyOmniKind)
