@@ -1,8 +1,8 @@
 # What developers and CI run. "make help" lists the targets.
 #
-# Needs Go alone, Chromium for the page, and Prometheus for alerts; all else is
-# a Go module (pinned in internal/tools). Nested modules are looped over, never
-# in a go.work.
+# Needs Go alone, and for verify Chromium (the page), Prometheus (alerts) and tmux
+# (tqctl), which it installs where it may; all else is a Go module (pinned in
+# internal/tools). Nested modules are looped over, never in a go.work.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -39,19 +39,31 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
-build: ## compile everything, and the command into bin/
+build: ## compile everything, and the commands into bin/
 	$(GO) build ./...
 	$(GO) build -o bin/ ./cmd/tqgen
+	$(GO) -C cmd/tqctl build -o ../../bin/ .
 
 .PHONY: test
 test: build lint check unit race ## everything that needs Go and its modules alone
 
 .PHONY: verify
-verify: page alerts fuzz storm types mutate demo-failover ## longer: the page in Chromium, alerts in Prometheus, fuzzing, long model and storm runs, random types, mutations, failovers
+verify: page terminal alerts grpc fuzz storm types mutate demo-failover ## what needs other programs than Go, and what takes longer
 
 .PHONY: page
 page: chromium ## the tests of the diagnostics page, in headless Chromium
 	cd internal/verify && $(GO) test . -run '^TestPage' -count=1 -v
+
+.PHONY: proto
+proto: ## write the Go code of the .proto files of adapters/grpc
+	cd adapters/grpc && $(GO) run ./internal/protogen
+
+.PHONY: grpc
+grpc: ## adapters/grpc: its generated code is what make proto gives, its tests under the race detector, where cgo works
+	cd adapters/grpc && $(GO) run ./internal/protogen -check
+ifneq ($(RACE_CC),)
+	cd adapters/grpc && $(GO) test -race ./...
+endif
 
 .PHONY: screenshots
 screenshots: chromium ## take the picture of the diagnostics page that README shows
@@ -72,6 +84,14 @@ alerts: prometheus ## try the alerts: their tests in promtool, and the failures 
 .PHONY: prometheus
 prometheus: ## install Prometheus and promtool, if there is none, where that is Debian's apt-get and allowed
 	@command -v prometheus >/dev/null && command -v promtool >/dev/null || { $(ROOT) apt-get update -q && $(ROOT) apt-get install -qy --no-install-recommends prometheus; }
+
+.PHONY: terminal
+terminal: tmux ## the tests of tqctl's screens, on a terminal of tmux
+	cd cmd/tqctl && $(GO) test . -run '^TestTerminal' -count=1 -v
+
+.PHONY: tmux
+tmux: ## install tmux, if there is none, where that is Debian's apt-get and allowed
+	@command -v tmux >/dev/null || { $(ROOT) apt-get update -q && $(ROOT) apt-get install -qy --no-install-recommends tmux; }
 
 .PHONY: demo
 demo: ## regenerate the example, then run its queue under faults for FOR (10s)
