@@ -28,164 +28,70 @@ const batch = 64
 // for longer than it may, or the host is closed.
 func (h *Host) stream(s style) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		if !h.enter() {
+		watch, err := h.watch(Watch{after: lastID(r), wanted: s.filter(r), plain: !s.own})
+		if err != nil {
 			w.Header().Set("Retry-After", "5")
 			http.Error(w, "too many streams", http.StatusServiceUnavailable)
 			return
 		}
-		defer h.leave()
+		defer watch.Close()
 		header := w.Header()
 		header.Set("Content-Type", "text/event-stream")
 		header.Set("Cache-Control", "no-store")
 		header.Set("X-Accel-Buffering", "no")
-		c := &client{h: h, r: r, w: w, to: http.NewResponseController(w), style: s, wanted: s.filter(r)}
-		if c.begin() {
-			c.run()
+		c := &client{h: h, w: w, to: http.NewResponseController(w), frame: s.frame}
+		for there := c.flush(); there; {
+			events, err := watch.Next(r.Context())
+			switch {
+			case err != nil:
+				there = false
+			case len(events) == 0:
+				there = c.alive(watch.ID())
+			default:
+				there = c.give(events)
+			}
 		}
 	}
 }
 
-func (h *Host) enter() bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.over || h.streams >= h.o.MaxSubscribers {
-		return false
+// lastID is where a client goes on from.
+func lastID(r *http.Request) string {
+	if id := r.Header.Get("Last-Event-ID"); id != "" {
+		return id
 	}
-	h.streams++
 
-	return true
+	return r.URL.Query().Get("lastEventId")
 }
 
-func (h *Host) leave() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.streams--
-}
-
-// client is a place in the ring.
+// client is who is written to.
 type client struct {
-	h      *Host
-	r      *http.Request
-	w      http.ResponseWriter
-	to     *http.ResponseController
-	style  style
-	wanted func(*Event) bool
-	at     uint64 // sequence of the last event it was given, or spared
-	events []Event
-	quiet  *time.Timer // runs out when the client needs a sign of life
+	h     *Host
+	w     http.ResponseWriter
+	to    *http.ResponseController
+	frame func(*Event) []byte
 }
 
-// begin finds the client's place and writes what comes first. It says whether
-// the client is still there.
-func (c *client) begin() bool {
-	id := c.r.Header.Get("Last-Event-ID")
-	if id == "" {
-		id = c.r.URL.Query().Get("lastEventId")
-	}
-	if id == "" || !c.style.own {
-		return c.snapshot(nil)
-	}
-	seq, ok := c.h.ring.parse(id)
-	if !ok || seq > c.h.ring.position() {
-		return c.snapshot(&Gap{Reason: "unknown"})
-	}
-	c.at = seq
-
-	return c.flush()
-}
-
-// snapshot goes on from now. A gap says what the client does not get.
-func (c *client) snapshot(g *Gap) bool {
-	s, position := c.h.snapshotAt()
-	c.at = position
-	if !c.style.own {
-		return c.flush()
-	}
-	if g != nil {
-		if g.Reason == "overrun" {
-			g.To = position
-			g.Dropped = g.To - g.From + 1
-		}
-		if !c.write(frame("", TypeGap, encode(g))) {
-			return false
-		}
-	}
-
-	return c.write(frame(s.ID, TypeSnapshot, encode(s))) && c.flush()
-}
-
-// run writes events as they come.
-func (c *client) run() {
-	c.quiet = time.NewTimer(c.h.o.Heartbeat)
-	defer c.quiet.Stop()
-	for {
-		found, missed, more := c.h.ring.after(c.at, batch, c.events[:0])
-		c.events = found
-		switch {
-		case missed > 0:
-			if !c.snapshot(&Gap{From: c.at + 1, Reason: "overrun"}) {
-				return
-			}
-			continue
-		case more == nil:
-			if !c.give() {
-				return
-			}
-			continue
-		}
-		select {
-		case <-more:
-		case <-c.quiet.C:
-			if !c.alive() {
-				return
-			}
-		case <-c.r.Context().Done():
-			return
-		case <-c.h.closed:
-			c.bye()
-			return
-		}
-	}
-}
-
-// give writes the events that were found and that the client wants.
-func (c *client) give() bool {
-	some := false
-	for i := range c.events {
-		e := &c.events[i]
-		c.at = e.sequence
-		if !c.wanted(e) {
-			continue
-		}
-		if !c.write(c.style.frame(e)) {
-			return false
-		}
-		some = true
-	}
-	if !some {
-		return true
-	}
-	c.quiet.Reset(c.h.o.Heartbeat)
-
-	return c.flush()
-}
-
-// alive writes a sign of life. It has the client's place in it, so that one that
-// wants few events and comes back is not told that it missed others.
-func (c *client) alive() bool {
-	c.quiet.Reset(c.h.o.Heartbeat)
+// alive writes a sign of life. It has the client's place in it, unless that is
+// "", so that one that wants few events and comes back is not told that it missed
+// others. It says whether the client is still there.
+func (c *client) alive(id string) bool {
 	sign := ": alive\n\n"
-	if c.style.own {
-		sign = "id: " + c.h.ring.id(c.at) + "\n" + sign
+	if id != "" {
+		sign = "id: " + id + "\n" + sign
 	}
 
 	return c.write([]byte(sign)) && c.flush()
 }
 
-func (c *client) bye() {
-	if c.style.own && c.write(frame("", TypeBye, encode(Bye{Reason: "shutdown"}))) {
-		c.flush()
+// give writes events. It says whether the client is still there.
+func (c *client) give(events []Event) bool {
+	for i := range events {
+		if !c.write(c.frame(&events[i])) {
+			return false
+		}
 	}
+
+	return c.flush()
 }
 
 // write gives the client so long to take b. A server that cannot set deadlines

@@ -322,7 +322,10 @@ func (e *Engine) TraceParent(i Slot, t Token) string {
 
 // Resume finds the lease behind a token that came back from outside and
 // returns with the lock held. The error matches ErrLeaseLost if it no longer
-// holds.
+// holds; its code is [CodeLeaseExpired] if the deadline ended the lease and
+// nobody was granted the task since, [CodeDeadLettered] if the task is a dead
+// letter, [CodeUnknownTask] if it is not in the queue, or not any more, and
+// otherwise [CodeLeaseLost].
 func (e *Engine) Resume(t Token, g *Grant) error {
 	now := e.clock.now()
 	e.mu.Lock()
@@ -333,7 +336,7 @@ func (e *Engine) Resume(t Token, g *Grant) error {
 	}
 	i := e.core.lookup(t.Task)
 	if e.core.holder(i, &t, max(now, e.core.last)) == nil {
-		err := e.refuse("resume", t, ErrLeaseLost)
+		err := e.refuse("resume", t, e.core.whyLost(i, &t))
 		e.Unlock()
 		return err
 	}

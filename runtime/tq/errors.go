@@ -53,6 +53,23 @@ var (
 // errRevoked is what leases of a deposed owner answer.
 var errRevoked = fmt.Errorf("%w: %w", ErrDeposed, ErrLeaseLost)
 
+// lossError is ErrLeaseLost, and what ended the lease.
+type lossError struct{ code, text string }
+
+func (e *lossError) Error() string { return ErrLeaseLost.Error() + ": " + e.text }
+
+// Code is the stable code.
+func (e *lossError) Code() string { return e.code }
+
+func (e *lossError) Unwrap() error { return ErrLeaseLost }
+
+// What a token that came back from outside may be refused for.
+var (
+	errExpired     = &lossError{CodeLeaseExpired, "the deadline has passed"}
+	errDeadLetter  = &lossError{CodeDeadLettered, "the task is a dead letter"}
+	errTaskUnknown = &lossError{CodeUnknownTask, "no such task is in the queue"}
+)
+
 // Codes are what errors are called on the wire. They stay the same over
 // releases.
 const (
@@ -61,6 +78,7 @@ const (
 	CodeLeaseExpired = "error.taskqueue.lease_expired" // the deadline passed without a heartbeat
 	CodeLeaseLost    = "error.taskqueue.lease_inactive"
 	CodeClosed       = "error.taskqueue.disposed"
+	CodeDeadLettered = "error.taskqueue.deadlettered" // the task of the lease is a dead letter
 	CodeDrained      = "error.taskqueue.drained"
 	CodeFull         = "error.taskqueue.full"
 	CodeEmpty        = "error.taskqueue.empty"
