@@ -123,7 +123,7 @@ func (c *call) lease() error {
 	case err == nil:
 		err = c.grant(&l)
 	}
-	lost = errors.Is(err, errGone) || c.r.Context().Err() != nil
+	lost = errors.Is(err, errGone) || errors.Is(err, context.Canceled)
 
 	return err
 }
