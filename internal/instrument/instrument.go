@@ -98,16 +98,16 @@ const (
 	KeyError     = "error.type"
 	KeyOperation = "taskqueue.operation"
 	KeyState     = "state"
-	KeyEffect    = "deterministic.effect.name"
-	KeyOutcome   = "outcome"
 	KeyPeer      = "taskqueue.peer"
 	KeyKind      = "taskqueue.replication.kind"
+	KeyEffect    = "deterministic.effect.name"
+	KeyOutcome   = "outcome"
+
+	KeyLabel = "taskqueue.label." // and the label's name
 
 	KeyOmniKind  = "lease.event_type"
 	KeyOmniPeer  = "rpc.peer"
 	KeyOmniShard = "shard.id" // where there is one
-
-	KeyLabel = "taskqueue.label." // and the label's name
 )
 
 // Spec is one row of the table.

@@ -242,8 +242,8 @@ func all(t *testing.T, r *telemetry.Registration) {
 	t.Cleanup(func() { m.Close() })
 	must(t, r.AttachQueue(q))
 	must(t, r.AttachMonitor(m))
-	others(t, r)
 	replicate(t, r, q)
+	others(t, r)
 	told := make(chan struct{}, 100)
 	m.Subscribe(func(context.Context, backpressure.Signal) error {
 		told <- struct{}{}
@@ -430,7 +430,7 @@ func TestOptions(t *testing.T) {
 		}
 	}
 	if calls != 5 {
-		t.Errorf("tags were asked for %d times, want once for queue, monitor, effects, source and sink", calls)
+		t.Errorf("tags were asked for %d times, want once for queue, monitor, source, sink and effects", calls)
 	}
 	for what, o := range map[string]telemetry.Option{
 		`there is no histogram "taskqueue.pending"`: telemetry.WithBuckets("taskqueue.pending", 1),
