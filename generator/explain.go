@@ -241,7 +241,11 @@ func backoff(b model.Backoff) string {
 // shape lists the members of the payload's JSON, and the fields that have none.
 func (e *explainer) shape() {
 	root := e.codec.Appenders[0]
-	fmt.Fprintf(&e.out, "\njson: %s\n", e.form(root.Elem))
+	fmt.Fprintf(&e.out, "\njson: %s", e.form(root.Elem))
+	if schema := e.queue.Codec.Schema; schema != "" {
+		fmt.Fprintf(&e.out, ", schema %s", schema)
+	}
+	e.out.WriteByte('\n')
 	e.members("", root.Name)
 	e.skipped()
 	e.unread()

@@ -1,5 +1,7 @@
 package templates
 
+import "strconv"
+
 // emitEvent prints events and their reader, tasks and snapshots, and what reads
 // their wire forms.
 func emitEvent(f *file) {
@@ -35,6 +37,11 @@ type $Event struct {
 `+payload+`
 	Payload $Payload
 }`)
+	f.declare(`
+$Schema is the id of the JSON form that payloads have, on every event of a queue
+of theirs. It changes when names or kinds of members do, not with names in Go,
+the order of fields, the width of numbers, or what may be null or left out.`, `
+const $Schema = `+strconv.Quote(f.queue.Codec.Schema))
 	f.declare(`
 AppendJSON appends the event's wire form to dst.`, `
 func (e *$Event) AppendJSON(dst []byte) ([]byte, error) {`+without+`
@@ -142,6 +149,7 @@ func emitReaderEvent(f *file) {
 		f.declare("", `
 func (r *$Reader) fill(e *$Event, record *tq.Record) {
 	replication.FillHeader(&e.Header, record, r.name, r.incarnation)
+	e.Schema = $Schema
 	e.Payload = $zero
 	if replication.HasPayload(e.Kind) {
 		e.Payload = *r.queue.at(record.Slot)
@@ -154,6 +162,7 @@ func (r *$Reader) fill(e *$Event, record *tq.Record) {
 	f.declare("", `
 func (r *$Reader) fill(e *$Event, record *tq.Record) {
 	replication.FillHeader(&e.Header, record, r.name, r.incarnation)
+	e.Schema = $Schema
 	e.Payload = *r.queue.at(record.Slot)
 }`)
 }

@@ -53,7 +53,7 @@ func words(q *model.Queue) map[string]string {
 		"Source": n.Source, "NewSource": n.NewSource, "SourceOptions": n.SourceOptions,
 		"Sink": n.Sink, "NewSink": n.NewSink, "SinkOptions": n.SinkOptions, "Fanout": n.Fanout,
 		"FileLog": n.FileLog, "OpenFileLog": n.OpenFileLog, "FileLogOptions": n.FileLogOptions, "Replay": n.Replay,
-		"Decoder": n.Decoder, "DeadLetter": n.DeadLetter, "Task": n.Task, "Snapshot": n.Snapshot,
+		"Decoder": n.Decoder, "Schema": n.Schema, "DeadLetter": n.DeadLetter, "Task": n.Task, "Snapshot": n.Snapshot,
 		"Coordinator": n.Coordinator, "NewCoordinator": n.NewCoordinator,
 		"Replica": n.Replica, "NewReplica": n.NewReplica,
 		"Follower": n.Follower, "Follow": n.Follow, "Pull": n.Pull,

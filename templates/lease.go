@@ -110,6 +110,11 @@ func (l *$Lease) DeadLetter(ctx context.Context, cause error) error {
 Deadline is when the lease expires unless it is prolonged; the zero time if it
 is lost or settled.`, `
 func (l *$Lease) Deadline() time.Time { return l.held.Deadline(l.Token) }`)
+	f.declare(`
+TraceParent is the W3C trace context of whoever enqueued the task, as
+Options.TraceParent told it; empty if there was none, and once the lease is lost
+or settled.`, `
+func (l *$Lease) TraceParent() string { return l.held.TraceParent(l.Token) }`)
 }
 
 // emitLeaseLog prints how a lease shows in logs: golden/accept/sensitive.

@@ -138,7 +138,7 @@ func emitEnqueue(f *file) {
 	f.declare(`
 Enqueue adds p and waits for room while the queue is full: see [$Queue].`, `
 func (q *$Local) Enqueue(ctx context.Context, p $Payload) (tq.TaskID, error) {
-	slot, at, err := q.engine.Put()
+	slot, at, err := q.engine.Put(ctx)
 	if err != nil {
 		return tq.TaskID{}, err
 	}
@@ -149,7 +149,7 @@ func (q *$Local) Enqueue(ctx context.Context, p $Payload) (tq.TaskID, error) {
 	f.declare(`
 TryEnqueue adds p, or answers tq.ErrFull at once.`, `
 func (q *$Local) TryEnqueue(ctx context.Context, p $Payload) (tq.TaskID, error) {
-	slot, at, err := q.engine.Put()
+	slot, at, err := q.engine.Put(ctx)
 	if err != nil {
 		return tq.TaskID{}, err
 	}
@@ -161,7 +161,7 @@ func (q *$Local) TryEnqueue(ctx context.Context, p $Payload) (tq.TaskID, error) 
 EnqueueAt adds p, to be leased at when or later, and waits for room while the
 queue is full.`, `
 func (q *$Local) EnqueueAt(ctx context.Context, p $Payload, when time.Time) (tq.TaskID, error) {
-	slot, at, err := q.engine.Put()
+	slot, at, err := q.engine.Put(ctx)
 	if err != nil {
 		return tq.TaskID{}, err
 	}

@@ -54,7 +54,7 @@ func (q *shell[T]) Clear(slot tq.Slot) {
 func (q *shell[T]) Size(tq.Slot) int { return 176 } // without a reader nobody asks
 
 func (q *shell[T]) put(ctx context.Context, p T) error {
-	slot, at, err := q.engine.Put()
+	slot, at, err := q.engine.Put(ctx)
 	if err != nil {
 		return err
 	}

@@ -34,7 +34,8 @@ var kinds = []tq.Kind{
 func everyKind(t *testing.T, q *leasequeue.Local) {
 	t.Helper()
 	ctx := t.Context()
-	put(t, q, "vm", "disk")
+	put(t, q, "vm")
+	putIn(context.WithValue(ctx, traceKey{}, "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"), t, q, "disk")
 	first := leaseAs(t, q, "worker-7")
 	if _, err := first.Heartbeat(ctx); err != nil {
 		t.Fatal(err)
@@ -70,10 +71,18 @@ func no(t *testing.T, err error) {
 	}
 }
 
+// traceKey is where contexts have the trace that openSource's queue looks for.
+type traceKey struct{}
+
 func put(t *testing.T, q *leasequeue.Local, ids ...string) {
 	t.Helper()
+	putIn(t.Context(), t, q, ids...)
+}
+
+func putIn(ctx context.Context, t *testing.T, q *leasequeue.Local, ids ...string) {
+	t.Helper()
 	for _, id := range ids {
-		_, err := q.Enqueue(t.Context(), lease.ResourceLease{ResourceType: "t", ResourceID: id, Body: []byte{1, 2}})
+		_, err := q.Enqueue(ctx, lease.ResourceLease{ResourceType: "t", ResourceID: id, Body: []byte{1, 2}})
 		no(t, err)
 	}
 }
@@ -89,7 +98,10 @@ func leaseAs(t *testing.T, q *leasequeue.Local, owner string) leasequeue.Lease {
 // openSource opens a queue that a source reads from its first event on.
 func openSource(t *testing.T, o leasequeue.SourceOptions) (*leasequeue.Local, *leasequeue.Source) {
 	t.Helper()
-	q, err := leasequeue.New(leasequeue.Options{Incarnation: 0x6f1c2a7e9b0d4c55})
+	q, err := leasequeue.New(leasequeue.Options{
+		Incarnation: 0x6f1c2a7e9b0d4c55,
+		TraceParent: func(ctx context.Context) string { trace, _ := ctx.Value(traceKey{}).(string); return trace },
+	})
 	no(t, err)
 	reader, err := q.Watch(0)
 	no(t, err)

@@ -11,6 +11,9 @@ type Codec struct {
 	Decoders  []Func
 	Zeros     []Zero // tests that omitzero needs and no expression can make
 
+	Schema string // id of the payload's JSON form, in events; "" of a shared codec
+	Shape  string // what the id follows from, for people
+
 	SharedStrings bool // strings of one document are parts of one copy of it
 
 	Bytes int64 // size of a payload, on a 64-bit machine

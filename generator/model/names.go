@@ -19,7 +19,7 @@ type Names struct {
 	Coordinator, NewCoordinator string
 	Replica, NewReplica         string
 	Follower, Follow, Pull      string
-	Decoder                     string
+	Decoder, Schema             string
 
 	AppendJSON, ParseJSON, DecodeJSON string
 	ReadJSON                          string // of a shared struct

@@ -68,6 +68,8 @@ func (p *planner) codecTypes(t *types.Named) (codec model.Codec, effects []model
 	}
 	if !p.codecOnly {
 		c.planSize(t)
+		c.codec.Shape = c.shape(t)
+		c.codec.Schema = schemaOf(c.codec.Shape)
 	}
 	prune(&c.codec, effects)
 	settle(&c.codec)

@@ -97,8 +97,10 @@ func TestCodecModel(t *testing.T) {
 			{Name: "decodeT", Table: "tFields", Elem: decoding},
 			{Name: "decodeFloat32Slice", Elem: slice},
 		},
-		Bytes: 48,
-		Held:  model.Held{Kind: model.HeldCall, Func: "sizeT"},
+		Schema: "shape-d8319bedefd1a16f",
+		Shape:  `{"Rates":[number],"id":string}`,
+		Bytes:  48,
+		Held:   model.Held{Kind: model.HeldCall, Func: "sizeT"},
 		Sizes: []model.Size{{Name: "sizeT", Held: model.Held{
 			Kind: model.HeldStruct, Type: "pay.T",
 			Fields: []model.Held{

@@ -148,9 +148,15 @@ func (c *codecPlanner) result(d directive.Directive, args arguments, e *model.Ef
 	e.Decode = c.decodeResult(t)
 	e.Shape = c.shape(t)
 	if e.Schema == "" {
-		sum := sha256.Sum256([]byte(e.Shape))
-		e.Schema = "shape-" + hex.EncodeToString(sum[:8])
+		e.Schema = schemaOf(e.Shape)
 	}
+}
+
+// schemaOf is the id of a JSON form.
+func schemaOf(shape string) string {
+	sum := sha256.Sum256([]byte(shape))
+
+	return "shape-" + hex.EncodeToString(sum[:8])
 }
 
 // appendResult gives the call of the function that appends a t: the shared

@@ -62,6 +62,9 @@ func TestShapeOf(t *testing.T) {
 			if diff := cmp.Diff(c.shape, shapeOf(codec.Appenders, codec.Appenders[0].Name)); diff != "" {
 				t.Errorf("shape (-want +got):\n%s", diff)
 			}
+			if codec.Shape != c.shape || codec.Schema != schemaOf(c.shape) {
+				t.Errorf("events have the schema %s, of %s", codec.Schema, codec.Shape)
+			}
 		})
 	}
 }

@@ -32,11 +32,11 @@ type Header struct {
 
 	Incarnation tq.Incarnation // of the source
 	Shard       string
-	Schema      string
+	Schema      string // id of the payload's JSON form: of generated packages, their Schema
 	EnqueuedAt  time.Time
 	AvailableAt time.Time         // when a delayed task will be ready
 	More        bool              // further events of the same operation follow
-	TraceParent string            // W3C trace context
+	TraceParent string            // W3C trace context of whoever enqueued the task
 	Metadata    map[string]string // at most MaxMetadata entries
 	Term        uint64            // on Restored: that of later epochs
 }
@@ -54,7 +54,7 @@ func HeaderOf(r tq.Record, queue string, source tq.Incarnation) (h Header) {
 
 // FillHeader makes h what [HeaderOf] returns, in place: neither is small.
 func FillHeader(h *Header, r *tq.Record, queue string, source tq.Incarnation) {
-	h.SourcePeer, h.Shard, h.Schema, h.TraceParent, h.Metadata = "", "", "", "", nil
+	h.SourcePeer, h.Shard, h.Schema, h.Metadata = "", "", "", nil
 	h.Sequence = r.Sequence
 	h.SourceEvent = r.Sequence
 	h.Queue = queue
@@ -73,6 +73,7 @@ func FillHeader(h *Header, r *tq.Record, queue string, source tq.Incarnation) {
 	h.AvailableAt = r.AvailableAt
 	h.More = r.More
 	h.Term = r.Term
+	h.TraceParent = r.TraceParent
 }
 
 // Record fills r with what a queue's log knows of the event; the reverse of
@@ -93,6 +94,7 @@ func (h *Header) Record(r *tq.Record) {
 		Owner:       h.OwnerPeer,
 		Err:         h.Error,
 		Term:        h.Term,
+		TraceParent: h.TraceParent,
 	}
 }
 

@@ -43,7 +43,7 @@ func openBare(t *testing.T, life tq.Incarnation) *bare {
 
 func (q *bare) add(t *testing.T) {
 	t.Helper()
-	slot, at, err := q.Put()
+	slot, at, err := q.Put(context.Background())
 	if err == nil {
 		_, err = q.TryEnqueue(t.Context(), slot, at)
 	}
@@ -133,7 +133,7 @@ func TestOneFollowerWins(t *testing.T) {
 	if !errors.Is(err, tq.ErrDeposed) || !strings.Contains(err.Error(), `term 2 of "dispatch"`) {
 		t.Errorf("the old owner was told %v", err)
 	}
-	if _, _, err := owner.Put(); !errors.Is(err, tq.ErrDeposed) {
+	if _, _, err := owner.Put(context.Background()); !errors.Is(err, tq.ErrDeposed) {
 		t.Errorf("the old owner answers %v", err)
 	}
 	// As another life of itself it does not even begin.
@@ -141,7 +141,7 @@ func TestOneFollowerWins(t *testing.T) {
 	if err := terms(store, "owner").Own(t.Context(), &again.Engine, 0); !errors.Is(err, tq.ErrDeposed) {
 		t.Errorf("the old owner, begun anew, was told %v", err)
 	}
-	if _, _, err := again.Put(); !errors.Is(err, tq.ErrDeposed) {
+	if _, _, err := again.Put(context.Background()); !errors.Is(err, tq.ErrDeposed) {
 		t.Errorf("the old owner, begun anew, answers %v", err)
 	}
 	// The one that succeeded is not in its own way.

@@ -9,6 +9,10 @@
 //	…
 //	o := leasequeue.RunOptions{Wrap: r.Spans(q).Wrap}
 //
+// Where q was opened with Options.TraceParent set to [TraceParent], the span of
+// each lease links to the one its task was enqueued in, also when the task has
+// been restored or replicated meanwhile.
+//
 // # Promises
 //
 // Counters and gauges are numbers the queue keeps anyway, read when they are

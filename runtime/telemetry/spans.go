@@ -111,12 +111,11 @@ func (r *Registration) Spans(q Queue) *Spans {
 // nothing is sampled, so that what f calls begins no traces of its own.
 //
 // The span has an error type if f fails, panics or calls runtime.Goexit, and
-// never what the error says. Links are for whoever has the context of a
-// producer: a queue does not keep it.
+// never what the error says.
 func (s *Spans) Trace(
 	ctx context.Context, op Operation, f func(context.Context) error, links ...trace.Link,
 ) error {
-	ctx, span := s.start(ctx, op, links)
+	ctx, span := s.start(ctx, op, func() []trace.Link { return links })
 	if span == nil {
 		return f(ctx)
 	}
@@ -140,7 +139,10 @@ func (s *Spans) on(op Operation) bool {
 }
 
 // start gives a span of op, or nil, and the context for what happens in it.
-func (s *Spans) start(ctx context.Context, op Operation, links []trace.Link) (context.Context, trace.Span) {
+// links is called if there is to be one.
+func (s *Spans) start(
+	ctx context.Context, op Operation, links func() []trace.Link,
+) (context.Context, trace.Span) {
 	if !s.on(op) {
 		return ctx, nil
 	}
@@ -149,14 +151,14 @@ func (s *Spans) start(ctx context.Context, op Operation, links []trace.Link) (co
 			return ctx, nil
 		}
 
-		return s.begin(ctx, ctx, op, links)
+		return s.begin(ctx, ctx, op, links())
 	}
 	now, allowed := s.r.config.budget.allowNow()
 	if !allowed {
 		return unsampled(ctx), nil
 	}
 
-	return s.begin(ctx, context.WithValue(ctx, paidKey{}, s.r.config.budget), op, links, trace.WithTimestamp(now))
+	return s.begin(ctx, context.WithValue(ctx, paidKey{}, s.r.config.budget), op, links(), trace.WithTimestamp(now))
 }
 
 // begin has the provider start a span in the context of shown. A provider that

@@ -13,7 +13,8 @@ import (
 
 // Wrap puts spans round a worker of [tq.Run]: it is for tq.RunOptions.Wrap.
 //
-// At [SpansProcess] each handler runs in a span. At [SpansFull] leasing, the
+// At [SpansProcess] each handler runs in a span, with a link to that of the
+// task's producer if the task carries its [TraceParent]. At [SpansFull] leasing, the
 // heartbeats and how the lease ends have theirs, too, the latter two as
 // children of the handler's. What a handler itself calls on its lease has none.
 // With no provider there is nothing to wrap.
@@ -22,6 +23,7 @@ func (s *Spans) Wrap(w tq.Worker) tq.Worker {
 		return w
 	}
 	t := &worker{Worker: w, spans: s, handle: w.Handle}
+	t.links = t.producer
 	t.next = func(ctx context.Context) error {
 		_, err := w.Next(ctx, tq.Outcome{})
 
@@ -37,6 +39,7 @@ type worker struct {
 	spans  *Spans
 	handle func(context.Context) error
 	next   func(context.Context) error
+	links  func() []trace.Link
 	held   *settler // of the present lease; nil below SpansFull
 }
 
@@ -78,7 +81,7 @@ func (w *worker) settle(ctx context.Context, o tq.Outcome) error {
 }
 
 func (w *worker) Handle(ctx context.Context) error {
-	ctx, span := w.spans.start(ctx, Process, nil)
+	ctx, span := w.spans.start(ctx, Process, w.links)
 	if w.held != nil {
 		w.held.below(trace.SpanContextFromContext(ctx))
 	}
@@ -87,6 +90,13 @@ func (w *worker) Handle(ctx context.Context) error {
 	}
 
 	return traced(ctx, span, w.handle)
+}
+
+// producer gives a link to the span that the task of the lease was enqueued in.
+func (w *worker) producer() []trace.Link {
+	held, token := w.Worker.Lease()
+
+	return Links(held.TraceParent(token))
 }
 
 func (w *worker) Lease() (tq.Held, tq.Token) {
@@ -146,5 +156,7 @@ func (s *settler) Release(ctx context.Context, _ tq.Slot, t tq.Token) error {
 func (s *settler) DeadLetter(ctx context.Context, _ tq.Slot, t tq.Token, cause error) error {
 	return s.trace(ctx, DeadLetter, func(ctx context.Context) error { return s.held.DeadLetter(ctx, t, cause) })
 }
+
+func (s *settler) TraceParent(_ tq.Slot, t tq.Token) string { return s.held.TraceParent(t) }
 
 func (s *settler) Deadline(_ tq.Slot, t tq.Token) time.Time { return s.held.Deadline(t) }

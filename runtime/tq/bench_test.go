@@ -65,7 +65,7 @@ func openBox(tb testing.TB, coarse bool) *box {
 }
 
 func (b *box) enqueue(ctx context.Context, p body) (tq.TaskID, error) {
-	slot, at, err := b.engine.Put()
+	slot, at, err := b.engine.Put(ctx)
 	if err != nil {
 		return tq.TaskID{}, err
 	}

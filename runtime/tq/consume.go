@@ -307,6 +307,19 @@ func (e *Engine) Deadline(i Slot, t Token) time.Time {
 	return e.core.time(s.until)
 }
 
+// TraceParent implements [Tracer].
+func (e *Engine) TraceParent(i Slot, t Token) string {
+	now := e.clock.now()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s := e.core.holder(i, &t, max(now, e.core.last))
+	if s == nil {
+		return ""
+	}
+
+	return s.trace
+}
+
 // Resume finds the lease behind a token that came back from outside and
 // returns with the lock held. The error matches ErrLeaseLost if it no longer
 // holds; its code is [CodeLeaseExpired] if the deadline ended the lease and

@@ -99,7 +99,7 @@ func (c *core) discard(i Slot) {
 	s := c.at(i)
 	s.epoch, s.attempt, s.granted, s.phase = 0, 0, 0, phaseFree
 	if s.more {
-		s.err, s.owner, s.more = nil, "", false
+		s.err, s.trace, s.owner, s.more = nil, "", "", false
 	}
 	c.store.Clear(i)
 	s.next = c.free.head
@@ -403,7 +403,7 @@ func (c *core) die(kind Kind, flags Flags, i Slot, now Instant) {
 	c.bury(i)
 	c.record(DeadLettered, flags, i, now, c.dead.n > c.opt.Dead)
 	for c.dead.n > c.opt.Dead {
-		c.purgedTo = c.at(c.dead.head).died
+		c.purgedTo = c.at(c.dead.head).number()
 		c.purge(c.dead.head, now, c.dead.n > c.opt.Dead+1)
 	}
 }
@@ -412,7 +412,7 @@ func (c *core) die(kind Kind, flags Flags, i Slot, now Instant) {
 func (c *core) bury(i Slot) {
 	s := c.at(i)
 	c.deaths++
-	s.phase, s.died = phaseDead, c.deaths
+	s.phase, s.figure = phaseDead, int64(c.deaths)
 	c.push(&c.dead, i)
 }
 
@@ -460,11 +460,11 @@ func (c *core) deadSlot(id TaskID) Slot {
 // deadAfter is the oldest dead letter whose number is above after. Readers stand
 // near the newest, so it looks from there.
 func (c *core) deadAfter(after uint64) Slot {
-	if i := c.dead.head; i < 0 || c.at(i).died > after {
+	if i := c.dead.head; i < 0 || c.at(i).number() > after {
 		return i
 	}
 	found := noSlot
-	for i := c.dead.tail; i >= 0 && c.at(i).died > after; i = c.at(i).prev {
+	for i := c.dead.tail; i >= 0 && c.at(i).number() > after; i = c.at(i).prev {
 		found = i
 	}
 
@@ -482,9 +482,9 @@ func (c *core) gone(i Slot) {
 		return
 	}
 	s.phase = phaseHeld
-	s.size = c.store.Size(i)
+	s.figure = int64(c.store.Size(i))
 	c.log.held++
-	c.log.bytes += int64(s.size)
+	c.log.bytes += s.figure
 	c.trimBytes()
 }
 

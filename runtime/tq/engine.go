@@ -67,6 +67,8 @@ type Engine struct {
 	parked  int       // cursors that wait; guarded by mu
 
 	refused refusals
+
+	batchTrace string // of who fills the batch under way; guarded by both locks
 }
 
 // gate is who may come in.

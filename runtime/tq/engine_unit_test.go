@@ -7,6 +7,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 
 	"github.com/tqgen/tqgen/runtime/jsonwire"
 )
@@ -41,7 +42,7 @@ func open(t testing.TB, o Options) (*Engine, *bytesStore) {
 
 func put(t testing.TB, e *Engine, s *bytesStore, v int) TaskID {
 	t.Helper()
-	i, at, err := e.Put()
+	i, at, err := e.Put(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,7 +198,7 @@ func TestDrainThenRestoreIsTheIdentity(t *testing.T) {
 		if err := held.Held.Complete(ctx, held.Token); !errors.Is(err, ErrLeaseLost) {
 			t.Fatalf("complete after drain: %v", err)
 		}
-		if _, _, err := e.Put(); err != ErrDrained {
+		if _, _, err := e.Put(context.Background()); err != ErrDrained {
 			t.Fatalf("put into a drained queue: %v", err)
 		}
 		for round := range 2 {
@@ -226,15 +227,33 @@ func TestDrainThenRestoreIsTheIdentity(t *testing.T) {
 	})
 }
 
+// TestSlotSize: a slot is two cache lines.
+func TestSlotSize(t *testing.T) {
+	t.Parallel()
+	if size := unsafe.Sizeof(slot{}); size != 128 && unsafe.Sizeof(size) == 8 {
+		t.Errorf("a slot takes %d bytes", size)
+	}
+}
+
 func TestHotPathsAllocateNothing(t *testing.T) {
+	t.Run("untraced", func(t *testing.T) { hotPathsAllocateNothing(t, nil) })
+	t.Run("traced", func(t *testing.T) {
+		hotPathsAllocateNothing(t, func(context.Context) string {
+			return "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+		})
+	})
+}
+
+func hotPathsAllocateNothing(t *testing.T, trace func(context.Context) string) {
 	e, s := open(t, Options{
 		Name: "hot", Capacity: 64, Lease: time.Hour, Heartbeat: time.Minute, Attempts: 1000, Backoff: NoBackoff, Dead: 4,
+		TraceParent: trace,
 	})
 	defer e.Close()
 	ctx := context.Background()
 	cycle := func(settle func(Grant)) func() {
 		return func() {
-			i, at, err := e.Put()
+			i, at, err := e.Put(ctx)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -343,7 +362,7 @@ func TestOneTimerEndsManyLeases(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range n {
-			i, at, err := e.Put()
+			i, at, err := e.Put(context.Background())
 			if err != nil {
 				t.Fatal(err)
 			}

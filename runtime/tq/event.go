@@ -81,6 +81,7 @@ type Record struct {
 	Owner       string     // of the lease
 	Err         *TaskError // why the attempt failed; on Drained and Restored the last error
 	Term        uint64     // on Restored: that of later grants, or of an earlier one if nothing raised it
+	TraceParent string     // of whoever enqueued the task: see Options.TraceParent
 }
 
 // State is where a task stands.
@@ -129,6 +130,7 @@ type TaskState struct {
 	Owner       string     // of a leased task
 	LastError   *TaskError // nil if no attempt has failed
 	LastToken   Token      // of the last grant; zero if there was none
+	TraceParent string     // of whoever enqueued it: see Options.TraceParent
 }
 
 // TaskRef is a task and where its payload lies while the lock is held.

@@ -56,7 +56,7 @@ type queue struct {
 
 // producers is the way in: the engine's own, or that of its reference.
 type producers interface {
-	Put() (tq.Slot, tq.Instant, error)
+	Put(ctx context.Context) (tq.Slot, tq.Instant, error)
 	Enqueue(ctx context.Context, i tq.Slot, now tq.Instant) (tq.TaskID, error)
 	TryEnqueue(ctx context.Context, i tq.Slot, now tq.Instant) (tq.TaskID, error)
 	EnqueueAt(ctx context.Context, i tq.Slot, now tq.Instant, when time.Time) (tq.TaskID, error)
@@ -112,7 +112,7 @@ func openQueue(tb testing.TB, o tq.Options) *queue {
 }
 
 func (q *queue) enqueue(ctx context.Context, body []byte) (tq.TaskID, error) {
-	i, at, err := q.in.Put()
+	i, at, err := q.in.Put(ctx)
 	if err != nil {
 		return tq.TaskID{}, err
 	}
@@ -122,17 +122,21 @@ func (q *queue) enqueue(ctx context.Context, body []byte) (tq.TaskID, error) {
 }
 
 func (q *queue) tryEnqueue(body []byte) (tq.TaskID, error) {
-	i, at, err := q.in.Put()
+	return q.tryEnqueueIn(context.Background(), body)
+}
+
+func (q *queue) tryEnqueueIn(ctx context.Context, body []byte) (tq.TaskID, error) {
+	i, at, err := q.in.Put(ctx)
 	if err != nil {
 		return tq.TaskID{}, err
 	}
 	*q.shelf.at(i) = body
 
-	return q.in.TryEnqueue(context.Background(), i, at)
+	return q.in.TryEnqueue(ctx, i, at)
 }
 
 func (q *queue) enqueueAt(ctx context.Context, body []byte, when time.Time) (tq.TaskID, error) {
-	i, at, err := q.in.Put()
+	i, at, err := q.in.Put(ctx)
 	if err != nil {
 		return tq.TaskID{}, err
 	}

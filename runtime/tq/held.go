@@ -81,4 +81,23 @@ func (h Held) Deadline(t Token) time.Time {
 	return h.by.Deadline(h.slot, t)
 }
 
+// A Tracer is a [Settler] that knows in which trace the task of a lease was
+// enqueued.
+type Tracer interface {
+	// TraceParent is empty once the lease is lost.
+	TraceParent(s Slot, t Token) string
+}
+
+// TraceParent is the W3C trace context of whoever enqueued the task of the
+// lease: see Options.TraceParent. It is empty if there was none, once the lease
+// is lost, and if the engine is no [Tracer].
+func (h Held) TraceParent(t Token) string {
+	by, ok := h.by.(Tracer)
+	if !ok {
+		return ""
+	}
+
+	return by.TraceParent(h.slot, t)
+}
+
 func lost(op string, t Token) error { return &LeaseError{Op: op, Token: t, Err: ErrLeaseLost} }

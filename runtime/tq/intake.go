@@ -67,6 +67,9 @@ func (c *core) alloc() (Slot, bool) {
 // takeBack frees a slot that alloc gave and that was not admitted.
 func (c *core) takeBack(i Slot) {
 	c.store.Clear(i)
+	if s := c.at(i); s.more {
+		s.trace, s.more = "", false
+	}
 	c.at(i).next = c.in.free
 	c.in.free = i
 	c.in.spare++

@@ -1319,7 +1319,7 @@ func TestInvariant19IdleReader(t *testing.T) {
 		idle, err := q.Watch(0)
 		must(t, err)
 		for range 2000 {
-			i, at, err := q.Put()
+			i, at, err := q.Put(context.Background())
 			must(t, err)
 			*s.at(i) = []byte{1}
 			_, err = q.TryEnqueue(t.Context(), i, at)

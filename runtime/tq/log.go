@@ -99,7 +99,7 @@ func (c *core) evict() {
 	s := c.at(i)
 	if s.phase == phaseHeld && s.lastSeq == seq {
 		c.log.held--
-		c.log.bytes -= int64(s.size)
+		c.log.bytes -= s.figure
 		c.discard(i)
 	}
 }
@@ -183,7 +183,7 @@ func (c *core) export(r *record, seq Sequence, out *Record) {
 	out.Sequence, out.Kind, out.Flags, out.More = seq, r.kind, r.flags, r.more
 	out.Slot, out.Task, out.Attempt = r.slot, s.id, int(r.attempt)
 	out.At, out.EnqueuedAt = c.time(r.at), c.time(s.enqueued)
-	out.Owner, out.Err = r.owner, r.err
+	out.Owner, out.Err, out.TraceParent = r.owner, r.err, s.trace
 	out.Token, out.Deadline, out.AvailableAt = Token{}, time.Time{}, time.Time{}
 	if r.epoch != 0 {
 		out.Token = Token{Task: s.id, Attempt: int(r.granted), Incarnation: r.granter, Epoch: r.epoch}

@@ -132,7 +132,7 @@ func (c *core) measureBlocked(d Instant) {
 
 // measureGrant is called while s still says since when it is ready.
 func (c *core) measureGrant(s *slot, now Instant) {
-	s.leasedAt, s.leasedBy = now, c.epoch
+	s.figure, s.leasedBy = int64(now), c.epoch
 	c.measure(WaitDuration, int64(max(now-s.until, 0)))
 }
 
@@ -143,7 +143,7 @@ func (c *core) unlease(i Slot, now Instant) {
 		return
 	}
 	if s := c.at(i); s.leasedBy == s.epoch {
-		c.measure(LeaseDuration, int64(now-s.leasedAt))
+		c.measure(LeaseDuration, int64(now)-s.figure)
 	}
 }
 

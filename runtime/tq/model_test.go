@@ -25,6 +25,7 @@ type model struct {
 	epoch           tq.Epoch // every grant exceeds this one
 	drained, closed bool
 	restored        map[string]bool // ids of snapshots
+	trace           string          // that producers are in
 
 	events []mEvent
 	count  tq.Counters
@@ -41,6 +42,7 @@ type mTask struct {
 	owner    string
 	err      string // message of the last error
 	last     tq.Token
+	trace    string // it was enqueued in
 }
 
 // mEvent is a record; its place in the events is its sequence.
@@ -52,7 +54,7 @@ type mEvent struct {
 	Attempt                           int
 	At, Enqueued, Available, Deadline time.Duration
 	Token                             tq.Token
-	Owner, Err                        string
+	Owner, Err, Trace                 string
 }
 
 // mFields says what the events of a kind carry: the upcoming attempt's number
@@ -142,7 +144,10 @@ func (m *model) wait(t *mTask, now, due time.Duration) {
 // emit counts and appends an event.
 func (m *model) emit(now time.Duration, count *uint64, kind tq.Kind, flags tq.Flags, t *mTask, more bool) {
 	*count++
-	e := mEvent{Kind: kind, Flags: flags, More: more, Task: t.id, Attempt: t.attempt, At: now, Enqueued: t.enqueued}
+	e := mEvent{
+		Kind: kind, Flags: flags, More: more, Task: t.id, Attempt: t.attempt, At: now, Enqueued: t.enqueued,
+		Trace: t.trace,
+	}
 	for _, field := range mFields[kind] {
 		switch {
 		case field == '+':
@@ -180,7 +185,7 @@ func (m *model) enqueue(now, due time.Duration) (tq.TaskID, error) {
 		return tq.TaskID{}, tq.ErrFull
 	}
 	m.accepted++
-	t := &mTask{id: tq.TaskID{Origin: m.origin, Sequence: m.accepted}, enqueued: now}
+	t := &mTask{id: tq.TaskID{Origin: m.origin, Sequence: m.accepted}, enqueued: now, trace: m.trace}
 	m.tasks = append(m.tasks, t)
 	m.wait(t, now, due)
 	m.emit(now, &m.count.Enqueued, tq.Enqueued, 0, t, false)

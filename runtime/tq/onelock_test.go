@@ -15,15 +15,18 @@ type OneLock struct{ *Engine }
 // Lock and Unlock are for waiting in line.
 func (o OneLock) Lock() { o.lockAll() }
 
-func (o OneLock) Put() (Slot, Instant, error) {
+func (o OneLock) Put(ctx context.Context) (Slot, Instant, error) {
+	trace := o.traceOf(ctx)
 	now := o.clock.now()
 	o.lockAll()
 	i, err := o.put()
 	if err != nil {
 		o.Unlock()
+		return i, now, err
 	}
+	o.core.at(i).from(trace)
 
-	return i, now, err
+	return i, now, nil
 }
 
 func (o OneLock) put() (Slot, error) {
@@ -79,6 +82,7 @@ func (o OneLock) TryEnqueue(_ context.Context, i Slot, now Instant) (TaskID, err
 }
 
 func (o OneLock) PutBatch(ctx context.Context, want int) (room int, now Instant, err error) {
+	trace := o.traceOf(ctx)
 	o.lockAll()
 	if err = o.gate.turnsAway(); err == nil && !o.roomFor(1) {
 		err = o.waitRoom(ctx)
@@ -96,6 +100,7 @@ func (o OneLock) PutBatch(ctx context.Context, want int) (room int, now Instant,
 		return 0, 0, err
 	}
 	o.callProducer()
+	o.batchTrace = trace
 
 	return room, o.clock.now(), nil
 }

@@ -1,6 +1,7 @@
 package tq
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"strings"
@@ -62,6 +63,12 @@ type Options struct {
 	// Decode bounds what the queue's Decoder reads as JSON, and may make it
 	// strict. The zero value reads as encoding/json does.
 	Decode jsonwire.Options
+	// TraceParent gives the W3C trace context that a producer is in, from the
+	// context of its call, for the task to carry: events, snapshots and leases
+	// show it. What is no traceparent of 55 characters is dropped, and a panic is
+	// none. Each call of a producer calls it, with no lock held.
+	// telemetry.TraceParent is OpenTelemetry's. nil: tasks carry none.
+	TraceParent func(context.Context) string
 	// CoarseClock reads a clock that is up to 1 ms late instead of the exact
 	// one: cheaper, and deadlines are as much later. It costs a goroutine
 	// that Close ends.
@@ -99,6 +106,9 @@ func (o Options) Or(def Options) Options {
 	}
 	if o.Decode == (jsonwire.Options{}) {
 		o.Decode = def.Decode
+	}
+	if o.TraceParent == nil {
+		o.TraceParent = def.TraceParent
 	}
 	o.CoarseClock = o.CoarseClock || def.CoarseClock
 

@@ -7,17 +7,21 @@ import (
 )
 
 // Put hands out a slot to fill, with the lock held; Enqueue, TryEnqueue or
-// EnqueueAt must follow at once. ErrClosed, ErrDrained, or ErrFull if as many
-// producers wait as may.
-func (e *Engine) Put() (Slot, Instant, error) {
+// EnqueueAt must follow at once. ctx is that of the producer, and nothing waits
+// for it here. ErrClosed, ErrDrained, or ErrFull if as many producers wait as
+// may.
+func (e *Engine) Put(ctx context.Context) (Slot, Instant, error) {
+	trace := e.traceOf(ctx)
 	now := e.clock.now()
 	e.pmu.Lock()
 	i, err := e.put()
 	if err != nil {
 		e.pmu.Unlock()
+		return i, now, e.refused.enqueue(err)
 	}
+	e.core.at(i).from(trace)
 
-	return i, now, e.refused.enqueue(err)
+	return i, now, nil
 }
 
 func (e *Engine) put() (Slot, error) {
@@ -167,6 +171,7 @@ func (e *Engine) waitRoom(ctx context.Context) error {
 // The errors are those of Enqueue.
 func (e *Engine) PutBatch(ctx context.Context, want int) (room int, now Instant, err error) {
 	c := &e.core
+	trace := e.traceOf(ctx)
 	for {
 		if err := e.claim(ctx); err != nil {
 			return 0, 0, e.refused.enqueue(err)
@@ -188,6 +193,8 @@ func (e *Engine) PutBatch(ctx context.Context, want int) (room int, now Instant,
 		e.Unlock() // a wake-up this call had goes to the next in line
 		return 0, 0, e.refused.enqueue(ErrFull)
 	}
+
+	e.batchTrace = trace
 
 	return room, now, nil
 }
@@ -217,6 +224,7 @@ func (e *Engine) claim(ctx context.Context) error {
 // AddLocked makes one task of a batch; the caller stores its payload.
 func (e *Engine) AddLocked(now Instant) (Slot, TaskID) {
 	i := e.core.mustAlloc()
+	e.core.at(i).from(e.batchTrace)
 
 	return i, e.core.admit(i, now, 0)
 }

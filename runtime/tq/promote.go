@@ -148,7 +148,7 @@ func (c *core) adoptOne(i Slot, t *TaskRef, how Takeover, now Instant) {
 		s.phase = phaseDelayed
 		c.waitUntil(&c.delayed, i, c.wallCapped(t.AvailableAt))
 	case Dead:
-		s.phase, s.died = phaseDead, t.Number
+		s.phase, s.figure = phaseDead, int64(t.Number)
 		c.purgedTo = min(c.purgedTo, t.Number-1)
 		c.push(&c.dead, i)
 	}
@@ -158,6 +158,7 @@ func (c *core) adoptOne(i Slot, t *TaskRef, how Takeover, now Instant) {
 func (c *core) inherit(s *slot, t *TaskState) {
 	s.id, s.enqueued = t.ID, c.wall(t.EnqueuedAt)
 	s.attempt = int16(t.Attempt)
+	s.from(traceParent(t.TraceParent))
 	if t.LastError != nil {
 		s.fault(t.LastError)
 	}

@@ -404,6 +404,7 @@ func (r *Replica) enter(rec *Record, slot Slot) (Slot, error) {
 	}
 	r.index[rec.Task] = slot
 	t.ID, t.EnqueuedAt, t.Attempt = rec.Task, rec.EnqueuedAt, rec.Attempt-1
+	t.TraceParent = traceParent(rec.TraceParent)
 	if rec.Kind == Enqueued {
 		r.count.Enqueued++
 		r.wait(t, rec)
@@ -618,6 +619,7 @@ func (r *Replica) become(h SnapshotHeader, index map[TaskID]Slot, n int, state f
 		t := &r.tasks[i]
 		r.turns++
 		*t = replicaTask{TaskState: *state(i), turn: r.turns, slot: Slot(i)}
+		t.TraceParent = traceParent(t.TraceParent)
 		if t.State == Dead {
 			r.deaths++
 			t.turn = r.deaths

@@ -37,6 +37,7 @@ type player struct {
 	read      int         // events compared
 	said      string      // what the step was
 	watches   []*watched
+	trace     int // what producers say of theirs: see traces
 }
 
 const stepBytes = 3
@@ -98,7 +99,9 @@ func newPlayer(t *testing.T, with locks, b []byte) *player {
 			return []time.Duration{100, 200, 250, 250}[attempt-1] * time.Millisecond
 		}
 	}
-	p := &player{
+	p := new(player)
+	o.TraceParent = func(context.Context) string { return p.traced() }
+	*p = player{
 		q: with.open(t, o), opened: time.Now(), bodies: map[tq.TaskID]string{},
 		m: &model{
 			capacity: o.Capacity, attempts: o.Attempts, dead: o.Dead, lease: o.Lease, backoff: backoff,
@@ -187,6 +190,31 @@ func orDone(err error) error {
 
 func (p *player) body() string { return fmt.Sprint("body ", len(p.ids)) }
 
+// traces are what producers may say they are in, with what tasks keep of it.
+var traces = []struct{ said, kept string }{
+	{},
+	{"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"},
+	{"00-4bf92f3577b34da6a3ce929d0e0e4736-b7ad6b7169203331-00", "00-4bf92f3577b34da6a3ce929d0e0e4736-b7ad6b7169203331-00"},
+	{"no traceparent", ""},
+	{"panic", ""},
+}
+
+// produce sets which of traces the producers to come are in.
+func (p *player) produce(b int) {
+	p.trace = b % len(traces)
+	p.m.trace = traces[p.trace].kept
+}
+
+// traced is the queue's Options.TraceParent.
+func (p *player) traced() string {
+	said := traces[p.trace].said
+	if said == "panic" {
+		panic(said)
+	}
+
+	return said
+}
+
 // entered compares the identity of a new task and remembers it.
 func (p *player) entered(id tq.TaskID, err error, wantID tq.TaskID, want error) error {
 	if err := agree(err, want); err != nil || want != nil {
@@ -201,7 +229,8 @@ func (p *player) entered(id tq.TaskID, err error, wantID tq.TaskID, want error) 
 	return nil
 }
 
-func (p *player) enqueue(a, _ int) error {
+func (p *player) enqueue(a, b int) error {
+	p.produce(b)
 	wantID, want := p.m.enqueue(p.now(), 0)
 	if a%2 == 0 {
 		id, err := p.q.tryEnqueue([]byte(p.body()))
@@ -215,13 +244,15 @@ func (p *player) enqueue(a, _ int) error {
 
 func (p *player) enqueueAt(a, b int) error {
 	due := p.now() + time.Duration(a%16-4)*100*time.Millisecond
+	p.produce(b)
 	wantID, want := p.m.enqueue(p.now(), due)
 	id, err := p.q.enqueueAt(done, []byte(p.body()), p.opened.Add(due))
 
 	return p.entered(id, err, wantID, orDone(want))
 }
 
-func (p *player) enqueueBatch(a, _ int) error {
+func (p *player) enqueueBatch(a, b int) error {
+	p.produce(b)
 	room, at, err := p.q.in.PutBatch(done, 1+a%4)
 	if err != nil {
 		_, want := p.m.enqueue(p.now(), 0)
@@ -348,6 +379,13 @@ func (p *player) settleAs(l lease, token tq.Token, verb int) error {
 	until, err := l.Held.Heartbeat(ctx, token)
 	if want == nil && p.since(until) != p.m.find(token.Task).until {
 		return fmt.Errorf("heartbeat until %v, want %v", p.since(until), p.m.find(token.Task).until)
+	}
+	trace := ""
+	if t := p.m.holds(p.now(), token); t != nil {
+		trace = t.trace
+	}
+	if got := l.Held.TraceParent(token); got != trace {
+		return fmt.Errorf("the trace is %q, want %q", got, trace)
 	}
 	if got := l.Held.Deadline(token); !got.Equal(until) {
 		return fmt.Errorf("the deadline is %v, want %v", got, until)
@@ -688,7 +726,7 @@ func (p *player) plain(r tq.Record) mEvent {
 	return mEvent{
 		Kind: r.Kind, Flags: r.Flags, More: r.More, Task: r.Task, Attempt: r.Attempt, At: p.since(r.At),
 		Enqueued: p.since(r.EnqueuedAt), Available: p.since(r.AvailableAt), Deadline: p.since(r.Deadline),
-		Token: r.Token, Owner: r.Owner, Err: message(r.Err),
+		Token: r.Token, Owner: r.Owner, Err: message(r.Err), Trace: r.TraceParent,
 	}
 }
 
@@ -711,6 +749,7 @@ func (p *player) diff(s snapshot, tasks []mTask) string {
 		got[i] = shown{mTask{
 			id: t.ID, state: t.State, attempt: t.Attempt, enqueued: p.since(t.EnqueuedAt), owner: t.Owner,
 			until: p.since(t.AvailableAt) + p.since(t.Deadline), err: message(t.LastError), last: t.LastToken,
+			trace: t.TraceParent,
 		}, string(t.Body)}
 	}
 	for i, t := range tasks {

@@ -15,22 +15,32 @@ type slot struct {
 	granted  int32 // attempt of the last grant; above attempt once released
 	attempt  int16 // grants that count
 	phase    phase
-	more     bool // err or owner may be set
+	more     bool // err, trace or owner may be set
 
 	err     *TaskError // why the last attempt failed
+	trace   string     // of whoever enqueued it; stays as long as the task does
 	owner   string     // of the last grant
 	lastSeq Sequence   // of the last record about it
-	died    uint64     // number of the dead letter
-	size    int        // payload bytes, once held
 
-	// leasedAt is when the grant numbered leasedBy was made, if that was
-	// measured.
-	leasedAt Instant
+	// figure belongs to the phase: leased, it is the Instant of the grant
+	// numbered leasedBy, if that was measured; dead, the number of the dead
+	// letter; held, the payload's bytes.
+	figure   int64
 	leasedBy Epoch
 }
 
 // fault notes why an attempt failed.
 func (s *slot) fault(err *TaskError) { s.err, s.more = err, true }
+
+// from notes the trace a task was enqueued in.
+func (s *slot) from(trace string) {
+	if trace != "" {
+		s.trace, s.more = trace, true
+	}
+}
+
+// number is that of a dead letter.
+func (s *slot) number() uint64 { return uint64(s.figure) }
 
 // phase is the state of a slot. Those of tasks come first, in the order of State.
 type phase uint8

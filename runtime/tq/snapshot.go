@@ -73,7 +73,7 @@ func (c *core) ref(i Slot, now Instant) TaskRef {
 	s := c.at(i)
 	r := TaskRef{Slot: i, TaskState: TaskState{
 		ID: s.id, State: State(s.phase), Attempt: int(s.attempt),
-		EnqueuedAt: c.time(s.enqueued), LastError: s.err, LastToken: s.token(),
+		EnqueuedAt: c.time(s.enqueued), LastError: s.err, LastToken: s.token(), TraceParent: s.trace,
 	}}
 	switch s.phase {
 	case phaseDelayed:
@@ -84,7 +84,7 @@ func (c *core) ref(i Slot, now Instant) TaskRef {
 	case phaseReady, phaseFirst:
 		r.AvailableAt = c.time(s.until)
 	case phaseDead:
-		r.Number = s.died
+		r.Number = s.number()
 	case phaseLeased:
 		r.Deadline, r.Owner = c.time(s.until), s.owner
 	}

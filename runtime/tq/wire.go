@@ -435,6 +435,10 @@ func AppendTask(dst []byte, t *TaskState, value func(dst []byte) ([]byte, error)
 		dst = append(dst, `,"ownerPeerId":`...)
 		dst = jsonwire.AppendString(dst, t.Owner)
 	}
+	if t.TraceParent != "" {
+		dst = append(dst, `,"traceparent":`...)
+		dst = jsonwire.AppendString(dst, t.TraceParent)
+	}
 
 	return append(dst, '}'), nil
 }
@@ -480,7 +484,7 @@ func ReadTime(r *jsonwire.Reader, i int, p *time.Time) int {
 
 var taskFields = jsonwire.Fields{Names: []string{
 	"value", "attempt", "enqueuedAt", "lastError", "sequenceId", "lastOwnershipToken",
-	"origin", "state", "availableAt", "leaseExpiration", "ownerPeerId",
+	"origin", "state", "availableAt", "leaseExpiration", "ownerPeerId", "traceparent",
 }}
 
 const requiredOfTask = 1<<0 | 1<<1 | 1<<2 | 1<<4 | 1<<6
@@ -520,6 +524,8 @@ func DecodeTask(r *jsonwire.Reader, i int, t *TaskState, value func(r *jsonwire.
 			o.Pos = ReadTime(r, o.Pos, &t.Deadline)
 		case 10: // ownerPeerId
 			o.Pos = r.String(o.Pos, &t.Owner)
+		case 11: // traceparent
+			o.Pos = r.String(o.Pos, &t.TraceParent)
 		}
 	}
 	if o.Ended() && r.Check(o.Pos, taskFields.Missing("task", seen, requiredOfTask)) {

@@ -162,6 +162,8 @@ func decodeTypedSnapshot(src []byte) (h SnapshotHeader, tasks []typedTask, err e
 	return h, tasks, err
 }
 
+const wireTrace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
 func wireTasks() []typedTask {
 	failed := &TaskError{Message: "refused", Code: CodeFailed}
 
@@ -169,12 +171,12 @@ func wireTasks() []typedTask {
 		{TaskState{ID: TaskID{wireSource, 1}, State: Ready, EnqueuedAt: wireTime(0), AvailableAt: wireTime(0)}, "a"},
 		{TaskState{
 			ID: TaskID{0xabc, 1 << 60}, State: ReadyFirst, Attempt: 3, EnqueuedAt: wireTime(-100), AvailableAt: wireTime(1),
-			LastError: failed, LastToken: wireToken(),
+			LastError: failed, LastToken: wireToken(), TraceParent: wireTrace,
 		}, "b"},
 		{TaskState{ID: TaskID{wireSource, 3}, State: Delayed, EnqueuedAt: wireTime(2), AvailableAt: wireTime(60)}, "c"},
 		{TaskState{
 			ID: TaskID{wireSource, 4}, State: Leased, Attempt: 1, EnqueuedAt: wireTime(3), Deadline: wireTime(33), Owner: "w<1>",
-			LastToken: wireToken(),
+			LastToken: wireToken(), TraceParent: wireTrace,
 		}, "d"},
 		{TaskState{ID: TaskID{wireSource, 5}, State: Dead, Attempt: 5, EnqueuedAt: wireTime(4), LastError: failed}, ""},
 	}
@@ -210,7 +212,8 @@ func TestTaskForm(t *testing.T) {
 	t.Parallel()
 	const want = `{"value":"d","attempt":1,"enqueuedAt":"2026-11-21T12:22:22.123456789Z","lastError":null,"sequenceId":4,` +
 		`"lastOwnershipToken":{"sequenceId":17,"attempt":2,"leaseId":"6f1c2a7e-9b0d-4c55-0001-00000000002a"},` +
-		`"origin":"6f1c2a7e9b0d4c55","state":"leased","leaseExpiration":"2026-11-21T12:22:52.123456789Z","ownerPeerId":"w\u003c1\u003e"}`
+		`"origin":"6f1c2a7e9b0d4c55","state":"leased","leaseExpiration":"2026-11-21T12:22:52.123456789Z","ownerPeerId":"w\u003c1\u003e",` +
+		`"traceparent":"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}`
 	got, err := appendTyped(nil, &wireTasks()[3])
 	if err != nil {
 		t.Fatal(err)

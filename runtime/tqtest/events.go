@@ -2,8 +2,10 @@ package tqtest
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -73,6 +75,68 @@ func read(t *testing.T, r Reader, n int) []change {
 	}
 
 	return changes
+}
+
+// checkTrace has one task enqueued in each way there is, in a trace of its own,
+// and one in none.
+func checkTrace(t *testing.T, open Open) {
+	type key struct{}
+	o := options()
+	o.TraceParent = func(ctx context.Context) string {
+		trace, _ := ctx.Value(key{}).(string)
+
+		return trace
+	}
+	q := opened(t, open, o)
+	reader, err := q.Watch(0)
+	no(t, err, "watch")
+	defer reader.Close()
+
+	traces := make([]string, 6) // by payload number
+	in := func(ns ...int) context.Context {
+		trace := fmt.Sprintf("00-4bf92f3577b34da6a3ce929d0e0e4736-%016x-01", ns[0])
+		for _, n := range ns {
+			traces[n] = trace
+		}
+
+		return context.WithValue(t.Context(), key{}, trace)
+	}
+	enqueue(t, q, 0)
+	_, err = q.Enqueue(in(1), 1)
+	no(t, err, "enqueue")
+	_, err = q.TryEnqueue(in(2), 2)
+	no(t, err, "try to enqueue")
+	_, err = q.EnqueueAt(in(3), 3, time.Time{})
+	no(t, err, "enqueue at")
+	_, err = q.EnqueueBatch(in(4, 5), []int{4, 5}, nil)
+	no(t, err, "enqueue a batch")
+
+	snapshot, err := q.Drain(t.Context(), 0)
+	no(t, err, "drain")
+	no(t, q.Restore(t.Context(), snapshot), "restore")
+	numbers := map[tq.TaskID]int{}
+	for range traces {
+		g := take(t, q)
+		numbers[g.Token.Task] = g.Number
+		if got := g.TraceParent(); got != traces[g.Number] {
+			t.Errorf("the lease of payload %d is in trace %q, want %q", g.Number, got, traces[g.Number])
+		}
+		no(t, g.Complete(t.Context()), "complete")
+	}
+	schema := ""
+	for range 5 * len(traces) { // enqueued, drained, restored, granted, completed
+		e, err := reader.Next(t.Context())
+		no(t, err, "next")
+		if want := traces[numbers[e.Task]]; e.TraceParent != want {
+			t.Errorf("%v of payload %d is in trace %q, want %q", e.Kind, numbers[e.Task], e.TraceParent, want)
+		}
+		if e.Sequence == 1 {
+			schema = e.Schema
+		}
+		if e.Schema == "" || e.Schema != schema {
+			t.Errorf("%v has the schema %q, the first event %q", e.Kind, e.Schema, schema)
+		}
+	}
 }
 
 func checkGap(t *testing.T, open Open) {

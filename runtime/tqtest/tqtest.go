@@ -32,6 +32,7 @@ type Lease interface {
 	Release(ctx context.Context) error
 	DeadLetter(ctx context.Context, cause error) error
 	Deadline() time.Time
+	TraceParent() string
 }
 
 // Grant is a generated lease with its fields.
@@ -138,6 +139,7 @@ var checks = []struct {
 	{"a watch follows the depth of the queue", checkDepth},
 	{"a closed queue wakes who waits and lets leases settle", checkClose},
 	{"events follow the state, in order", checkEvents},
+	{"tasks carry the trace of their producers, events the schema", checkTrace},
 	{"a reader that fell behind is told", checkGap},
 	{"a snapshot and its reader fit together", checkWatchNow},
 	{"run settles as the handler says", checkRun},
