@@ -77,6 +77,7 @@ var house = []room{
 
 	{path: "examples/...", own: append([]string{
 		"examples/...", "runtime/replicationhttp", "runtime/backpressure", "runtime/backpressurehttp", "runtime/diagnostics",
+		"runtime/diagnostics/client",
 	}, runtimes...)},
 	{path: "golden"},          // tests only, as here
 	{path: "golden/typefuzz"}, // tests only
