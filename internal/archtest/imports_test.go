@@ -67,8 +67,8 @@ var house = []room{
 	{path: "runtime/backpressure", own: []string{"runtime/tq"}, other: []string{xtime}},
 	{path: "runtime/backpressurehttp", own: []string{"runtime/backpressure"}},
 	{
-		path: "runtime/telemetry",
-		own:  []string{"runtime/replication", "runtime/tq", "runtime/effect", "runtime/backpressure", "internal/instrument"},
+		path:  "runtime/telemetry",
+		own:   []string{"runtime/replication", "runtime/tq", "runtime/effect", "runtime/backpressure", "internal/instrument"},
 		other: []string{otel, otel + "/metric", otel + "/trace"},
 	},
 	{path: "runtime/diagnostics", own: []string{"runtime/replication", "runtime/tq", "runtime/backpressure"}},
