@@ -230,7 +230,7 @@ func TestInvariant39EveryField(t *testing.T) {
 		wantStats := diagnostics.QueueStats{
 			Queue: "resource-lease", ObservedAt: stats.ObservedAt, Pending: 4, Dead: 1, Capacity: 16, High: 4, Low: 1,
 			OldestAgeSeconds: 0.5, WaitP50Seconds: 0.3, WaitP99Seconds: 0.3,
-			Attempts: [7]uint64{1},
+			Attempts: [7]uint64{1}, Replication: []diagnostics.Replication{},
 			Total:    diagnostics.Outcomes{Enqueued: 5, Leased: 1, Failed: 1, DeadLettered: 1},
 			PerSec:   diagnostics.Rates{Enqueued: 5, Leased: 1, Failed: 1, DeadLettered: 1},
 		}
@@ -577,7 +577,7 @@ func TestRealConnection(t *testing.T) {
 func TestWrongOptions(t *testing.T) {
 	t.Parallel()
 	for _, o := range []diagnostics.Options{
-		{Ring: -1}, {Interval: -1}, {Heartbeat: -1}, {WriteTimeout: -1}, {MaxSubscribers: -1},
+		{Ring: -1}, {Interval: -1}, {Heartbeat: -1}, {WriteTimeout: -1}, {MaxSubscribers: -1}, {ReplicationRate: -1},
 	} {
 		if _, err := diagnostics.New(o); err == nil {
 			t.Errorf("%+v is let pass", o)

@@ -36,6 +36,7 @@ type Meter struct {
 	wake    func()
 	slept   atomic.Bool // nothing was kept since Take
 	limit   int
+	wanted  uint32   // a bit for each Measure
 	settled []Sample // guarded by e.mu
 	lost    uint64   // that settled had no room for; guarded by e.mu
 
@@ -43,12 +44,19 @@ type Meter struct {
 	unblocked uint64   // that blocked had no room for; guarded by e.pmu
 }
 
-// Measure attaches a meter that keeps up to limit samples. wake is called with
-// the first sample after each Take, with a lock of the queue held: it is short,
-// does not call the queue and does not panic.
-func (p *Probe) Measure(limit int, wake func()) *Meter {
+// Measure attaches a meter that keeps up to limit samples, of all measures or
+// of those given. wake is called with the first sample after each Take, with a
+// lock of the queue held: it is short, does not call the queue and does not
+// panic.
+func (p *Probe) Measure(limit int, wake func(), measures ...Measure) *Meter {
 	e := (*Engine)(p)
 	m := &Meter{e: e, wake: wake, limit: max(limit, 2)}
+	for _, what := range measures {
+		m.wanted |= 1 << what
+	}
+	if len(measures) == 0 {
+		m.wanted = 1<<Measures - 1
+	}
 	m.settled, m.blocked = make([]Sample, 0, m.limit), make([]Sample, 0, m.limit/2)
 	m.slept.Store(true)
 	e.lockAll()
@@ -97,6 +105,9 @@ func (m *Meter) keep(list *[]Sample, what Measure, value int64) {
 // measure is called with mu held.
 func (c *core) measure(what Measure, value int64) {
 	for _, m := range c.meters {
+		if m.wanted&(1<<what) == 0 {
+			continue
+		}
 		if len(m.settled) == cap(m.settled) {
 			m.lost++
 			continue
@@ -108,6 +119,9 @@ func (c *core) measure(what Measure, value int64) {
 // measureBlocked is measure of an Enqueue that has waited, with pmu held.
 func (c *core) measureBlocked(d Instant) {
 	for _, m := range c.meters {
+		if m.wanted&(1<<BlockedDuration) == 0 {
+			continue
+		}
 		if len(m.blocked) == cap(m.blocked) {
 			m.unblocked++
 			continue
