@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tqgen/tqgen/runtime/backpressure"
@@ -91,6 +92,8 @@ type Host struct {
 	monitors []*monitor
 	replicas []*replica
 	streams  int
+
+	gaps atomic.Uint64
 }
 
 // New makes a host with nothing attached. The error says which option is out of
@@ -109,6 +112,17 @@ func New(o Options) (*Host, error) {
 
 // ServeHTTP answers below the paths that docs/diagnostics.md lists.
 func (h *Host) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.routes.ServeHTTP(w, r) }
+
+// Subscribers is how many streams are open.
+func (h *Host) Subscribers() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+
+	return h.streams
+}
+
+// Gaps is how often a stream has gone on behind events it did not get.
+func (h *Host) Gaps() uint64 { return h.gaps.Load() }
 
 // Queue is what can be attached: every generated Local.
 type Queue interface {

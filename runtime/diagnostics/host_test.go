@@ -300,6 +300,9 @@ func TestResume(t *testing.T) {
 			}
 			l.next(diagnostics.TypeSnapshot)
 		}
+		if h.Gaps() != 4 {
+			t.Errorf("%d gaps are counted, want 4", h.Gaps())
+		}
 	})
 }
 
@@ -325,6 +328,9 @@ func TestStream(t *testing.T) {
 		status, _ := answer(h, http.MethodGet, root)
 		if status != http.StatusServiceUnavailable {
 			t.Errorf("a third stream of two: %d", status)
+		}
+		if h.Subscribers() != 2 {
+			t.Errorf("%d streams are counted, want 2", h.Subscribers())
 		}
 
 		enqueue(t, q, 5)

@@ -176,6 +176,7 @@ func (w *Watch) snapshot(g *Gap) {
 	s, position := w.h.snapshotAt()
 	w.at = position
 	if g != nil {
+		w.h.gaps.Add(1)
 		if g.Reason == "overrun" {
 			g.To = position
 			g.Dropped = g.To - g.From + 1

@@ -25,6 +25,7 @@ const (
 // Sample is one measurement.
 type Sample struct {
 	Value   int64
+	Series  uint16 // of the task, where the payloads have labels; 0 for depths and what is blocked
 	Measure Measure
 }
 
@@ -95,15 +96,16 @@ func (m *Meter) Close() error {
 }
 
 // keep adds to one of the lists, which is not full.
-func (m *Meter) keep(list *[]Sample, what Measure, value int64) {
-	*list = append(*list, Sample{value, what})
+func (m *Meter) keep(list *[]Sample, s Sample) {
+	*list = append(*list, s)
 	if m.slept.Load() && m.slept.CompareAndSwap(true, false) {
 		m.wake()
 	}
 }
 
-// measure is called with mu held.
-func (c *core) measure(what Measure, value int64) {
+// measure is called with mu held. i is the task that is measured, or noSlot.
+func (c *core) measure(what Measure, i Slot, value int64) {
+	s := Sample{Value: value, Series: c.series(i), Measure: what}
 	for _, m := range c.meters {
 		if m.wanted&(1<<what) == 0 {
 			continue
@@ -112,7 +114,7 @@ func (c *core) measure(what Measure, value int64) {
 			m.lost++
 			continue
 		}
-		m.keep(&m.settled, what, value)
+		m.keep(&m.settled, s)
 	}
 }
 
@@ -126,14 +128,14 @@ func (c *core) measureBlocked(d Instant) {
 			m.unblocked++
 			continue
 		}
-		m.keep(&m.blocked, BlockedDuration, int64(d))
+		m.keep(&m.blocked, Sample{Value: int64(d), Measure: BlockedDuration})
 	}
 }
 
 // measureGrant is called while s still says since when it is ready.
-func (c *core) measureGrant(s *slot, now Instant) {
+func (c *core) measureGrant(i Slot, s *slot, now Instant) {
 	s.figure, s.leasedBy = int64(now), c.epoch
-	c.measure(WaitDuration, int64(max(now-s.until, 0)))
+	c.measure(WaitDuration, i, int64(max(now-s.until, 0)))
 }
 
 // unlease takes a task out of those that are leased.
@@ -143,7 +145,7 @@ func (c *core) unlease(i Slot, now Instant) {
 		return
 	}
 	if s := c.at(i); s.leasedBy == s.epoch {
-		c.measure(LeaseDuration, int64(now)-s.figure)
+		c.measure(LeaseDuration, i, int64(now)-s.figure)
 	}
 }
 
