@@ -121,6 +121,7 @@ func (e *explainer) explain() string {
 	}
 	e.shape()
 	if !e.queue.CodecOnly {
+		e.labels()
 		e.effects()
 		e.timeline()
 		e.events()
@@ -259,6 +260,15 @@ func (e *explainer) shape() {
 		e.out.WriteString("\nsensitive: absent from logs and errors, not from json\n")
 		fmt.Fprintf(&e.out, "\t%s\n", strings.Join(sensitive, ", "))
 	}
+}
+
+// labels lists what measurements are told apart by.
+func (e *explainer) labels() {
+	rows := e.table("\nlabels\n")
+	for _, l := range e.queue.Payload.Labels {
+		rows.row(l.Field, "taskqueue.label."+l.Name, strings.Join(l.Values, ", ")+", other")
+	}
+	rows.flush()
 }
 
 // effects lists the effects of the payload's tasks: methods, result, and the

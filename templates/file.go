@@ -55,6 +55,7 @@ func words(q *model.Queue) map[string]string {
 		"FileLog": n.FileLog, "OpenFileLog": n.OpenFileLog, "FileLogOptions": n.FileLogOptions, "Replay": n.Replay,
 		"Decoder": n.Decoder, "Schema": n.Schema, "DeadLetter": n.DeadLetter, "Task": n.Task, "Snapshot": n.Snapshot,
 		"Coordinator": n.Coordinator, "NewCoordinator": n.NewCoordinator,
+		"Metrics": n.Metrics, "Instrument": n.Instrument, "NewInstrument": n.NewInstrument, "series": n.Series,
 		"Replica": n.Replica, "NewReplica": n.NewReplica,
 		"Follower": n.Follower, "Follow": n.Follow, "Pull": n.Pull,
 		"replicaStore": n.ReplicaStore, "feed": n.Feed, "lines": n.Lines, "applier": n.Applier, "puller": n.Puller,

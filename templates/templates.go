@@ -34,6 +34,7 @@ var artefacts = []artefact{
 	{"replica", emitReplica},
 	{"codec", emitCodec},
 	{"coordinator", emitCoordinator},
+	{"metrics", emitMetrics},
 }
 
 // Render gives the files of one output package, in the order of the table.

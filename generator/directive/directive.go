@@ -20,6 +20,8 @@ type Directive struct {
 	Pos  token.Pos // of the //
 	Name string    // "queue", "sensitive"
 	Args []Arg     // in written order, keys known and not repeated
+
+	Faulty bool // an argument has been reported and is not in Args
 }
 
 // Arg is one key=value, its value still text and not empty.

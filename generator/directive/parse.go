@@ -46,7 +46,10 @@ func (r *reader) parse(c *ast.Comment) (*Directive, *Spec) {
 		return nil, nil
 	}
 
-	return &Directive{Pos: d.Slash, Name: d.Name, Args: r.args(d, spec)}, spec
+	before := len(r.diags)
+	args := r.args(d, spec)
+
+	return &Directive{Pos: d.Slash, Name: d.Name, Args: args, Faulty: len(r.diags) > before}, spec
 }
 
 func (r *reader) unknown(d ast.Directive) {

@@ -31,6 +31,7 @@ const (
 	Duration             // as time.ParseDuration reads it
 	Backoff              // const(2s) or exp(1s,1m,20%)
 	Word                 // one of a few
+	Values               // a,b,c
 )
 
 // Spec declares one directive.
@@ -65,6 +66,13 @@ var Specs = []Spec{
 			{"name", Text, "Notify", "name of the method, and of the effect in its records"},
 			{"result", Text, "NotifyResult", "Go type of what the effect gives"},
 			{"schema", Text, "notify/1", "schema id of the result in records"},
+		},
+	},
+	{
+		Name: "label", Place: OnField,
+		Doc: "has measurements told apart by the field",
+		Keys: []Key{
+			{"values", Values, "eu,us", "values with a name of their own; all else is other"},
 		},
 	},
 	{

@@ -51,7 +51,8 @@ type Program struct {
 	loader *loader
 	others []*Package // those of Codecs
 	fields map[token.Pos][]directive.Directive
-	Disk   *record.Disk // that of Config
+	queued map[token.Pos]bool // types with a tqgen:queue, by the position of their name
+	Disk   *record.Disk       // that of Config
 }
 
 // Package is one package a pattern matched.
@@ -201,3 +202,7 @@ func (p *Program) Relative(path string) string {
 func (p *Program) FieldDirectives(field *types.Var) []directive.Directive {
 	return p.fields[field.Origin().Pos()]
 }
+
+// Queued reports whether a type that a payload reaches has a queue of its own,
+// in whichever package it was declared.
+func (p *Program) Queued(t *types.TypeName) bool { return p.queued[t.Pos()] }

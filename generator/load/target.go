@@ -212,7 +212,7 @@ func (l *loader) declsOf(t *Target) []*decl {
 // a type that a payload holds.
 func (p *Program) fieldDirectives(u *universe) {
 	l := p.loader
-	p.fields = map[token.Pos][]directive.Directive{}
+	p.fields, p.queued = map[token.Pos][]directive.Directive{}, map[token.Pos]bool{}
 	for _, unit := range u.units {
 		matched := slices.Contains(l.roots, unit)
 		for _, s := range unit.sources {
@@ -222,12 +222,17 @@ func (p *Program) fieldDirectives(u *universe) {
 			for pos, ds := range s.found.Fields {
 				p.fields[pos] = ds
 			}
+			for _, t := range s.found.Types {
+				p.queued[t.Spec.Name.Pos()] = slices.ContainsFunc(t.Directives, isQueue)
+			}
 			if !matched && unit.list.Module != nil && unit.list.Module.Main {
 				l.nested(u, s)
 			}
 		}
 	}
 }
+
+func isQueue(d directive.Directive) bool { return d.Name == "queue" }
 
 // nested reports the mistakes in live types of a file.
 func (l *loader) nested(u *universe, s *source) {

@@ -40,6 +40,7 @@ type Payload struct {
 	Type    string // as the output spells it, "lease.ResourceLease"; "ResourceLease" with out=.
 	Article string // "a" or "an", for comments
 	Fields  []LogField
+	Labels  []Label
 
 	ChunkBits  int      // storage is cut into chunks of 1<<ChunkBits payloads
 	MemoryOnly []string // exported fields without a JSON form, "Conn"
@@ -72,6 +73,16 @@ const (
 	LogLength   // holds sensitive fields further down: its length alone
 	LogPresence // the same behind a pointer: whether it is set
 )
+
+// Label is a field with a closed set of values that measurements are told apart
+// by.
+type Label struct {
+	Name   string   // in snake case, "resource_type"
+	Field  string   // "ResourceType"
+	Func   string   // gives the index of a payload's value
+	Text   bool     // the values are strings
+	Values []string // as they are called; any other value is one more
+}
 
 // Guard makes the output stop compiling when a type the codec was written for
 // changes.

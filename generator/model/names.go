@@ -20,6 +20,8 @@ type Names struct {
 	Replica, NewReplica         string
 	Follower, Follow, Pull      string
 	Decoder, Schema             string
+	Metrics                     string
+	Instrument, NewInstrument   string
 
 	AppendJSON, ParseJSON, DecodeJSON string
 	ReadJSON                          string // of a shared struct
@@ -34,6 +36,7 @@ type Names struct {
 	Puller       string // replication.Puller of Pull
 	PayloadSize  string // bytes a payload holds
 	PayloadLog   string // what logs show of a payload
+	Series       string // which series a payload is of; not declared where there are no labels
 	ChunkBits    string // payloads in a chunk of storage, as a power of two
 	ChunkSize    string // the same as a number
 }

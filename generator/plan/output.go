@@ -444,10 +444,12 @@ func plainNames() model.Names {
 		Replica: "Replica", NewReplica: "NewReplica",
 		Follower: "Follower", Follow: "Follow", Pull: "Pull",
 		Decoder: "Decoder", Schema: "Schema",
+		Metrics:    "Metrics",
+		Instrument: "Instrument", NewInstrument: "NewInstrument",
 		AppendJSON: "AppendJSON", ParseJSON: "ParseJSON", DecodeJSON: "DecodeJSON",
 		Directive: "directive", Store: "store", Worker: "worker",
 		ReplicaStore: "replicaStore", Feed: "feed", Lines: "lines", Applier: "applier", Puller: "puller",
-		PayloadSize: "payloadSize", PayloadLog: "payloadLog",
+		PayloadSize: "payloadSize", PayloadLog: "payloadLog", Series: "series",
 		ChunkBits: "chunkBits", ChunkSize: "chunkSize",
 	}
 }
@@ -472,12 +474,14 @@ func prefixedNames(payload string) model.Names {
 		Replica: payload + "Replica", NewReplica: "New" + payload + "Replica",
 		Follower: payload + "Follower", Follow: "Follow" + payload, Pull: "Pull" + payload,
 		Decoder: payload + "Decoder", Schema: payload + "Schema",
+		Metrics:    payload + "Metrics",
+		Instrument: payload + "Instrument", NewInstrument: "New" + payload + "Instrument",
 		AppendJSON: "Append" + payload + "JSON",
 		ParseJSON:  "Parse" + payload + "JSON", DecodeJSON: "Decode" + payload + "JSON",
 		Directive: own + "Directive", Store: own + "Store", Worker: own + "Worker",
 		ReplicaStore: own + "ReplicaStore", Feed: own + "Feed", Lines: own + "Lines",
 		Applier: own + "Applier", Puller: own + "Puller",
-		PayloadSize: own + "Size", PayloadLog: own + "Log",
+		PayloadSize: own + "Size", PayloadLog: own + "Log", Series: own + "Series",
 		ChunkBits: own + "ChunkBits", ChunkSize: own + "ChunkSize",
 	}
 }
@@ -490,10 +494,11 @@ func declared(n *model.Names) []*string {
 		&n.Event, &n.Reader, &n.Source, &n.NewSource, &n.SourceOptions,
 		&n.Sink, &n.NewSink, &n.SinkOptions, &n.Fanout,
 		&n.FileLog, &n.OpenFileLog, &n.FileLogOptions, &n.Replay, &n.DeadLetter, &n.Task, &n.Snapshot,
-		&n.Coordinator, &n.NewCoordinator, &n.Decoder, &n.Schema,
+		&n.Coordinator, &n.NewCoordinator, &n.Decoder, &n.Schema, &n.Metrics, &n.Instrument, &n.NewInstrument,
 		&n.Replica, &n.NewReplica, &n.Follower, &n.Follow, &n.Pull,
 		&n.ReplicaStore, &n.Feed, &n.Lines, &n.Applier, &n.Puller,
 		&n.AppendJSON, &n.ParseJSON, &n.DecodeJSON,
-		&n.Directive, &n.Store, &n.Worker, &n.PayloadSize, &n.PayloadLog, &n.ChunkBits, &n.ChunkSize,
+		&n.Directive, &n.Store, &n.Worker, &n.PayloadSize, &n.PayloadLog, &n.Series,
+		&n.ChunkBits, &n.ChunkSize,
 	}
 }

@@ -24,6 +24,7 @@ func Plan(prog *load.Program) (queues []*model.Queue, diags diag.List) {
 		prog:    prog,
 		folders: map[string]claim{},
 		claimed: map[string]map[string]bool{},
+		strays:  map[token.Pos]bool{},
 		codecs:  codecsOf(prog),
 	}
 
@@ -53,6 +54,7 @@ type run struct {
 	diags   diag.List
 	folders map[string]claim           // by the folder in lower case, or with out=. the files' prefix
 	claimed map[string]map[string]bool // names declared by out=. so far, by package path
+	strays  map[token.Pos]bool         // fields whose label has been reported as misplaced
 	codecs  map[token.Pos]*load.Target // types with a codec of their own, by the position of their name
 }
 
@@ -92,6 +94,7 @@ func (r *run) plan(target *load.Target, d directive.Directive) *model.Queue {
 		Type:    p.scope.typeString(target.Object.Type()),
 		Article: article(target.Object.Name()),
 		Fields:  p.logFields(named),
+		Labels:  p.labels(named),
 	}
 	codec, effects, known := p.codecTypes(named)
 	codec.SharedStrings = p.sharedStrings(args)

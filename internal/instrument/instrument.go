@@ -53,6 +53,11 @@ const (
 	BlockedDuration    Name = "taskqueue.enqueue.blocked.duration"
 	TelemetryLost      Name = "taskqueue.telemetry.lost"
 
+	Effects        Name = "deterministic.effects"
+	EffectDuration Name = "deterministic.effect.duration"
+	Subscribers    Name = "taskqueue.diagnostics.subscribers"
+	StreamGaps     Name = "taskqueue.diagnostics.gaps"
+
 	Pending      Name = "taskqueue.pending"
 	Active       Name = "taskqueue.active"
 	PendingDepth Name = "taskqueue.pending.depth"
@@ -84,7 +89,7 @@ const (
 	OmniTransitions Name = "omnirelay.resourcelease.backpressure.transitions"
 )
 
-// Keys of attributes. Every measurement has KeyName; KeyService and KeyShard are
+// Keys of attributes. Every measurement but those of a host has KeyName; KeyService and KeyShard are
 // there where they are configured.
 const (
 	KeyName      = "taskqueue.name"
@@ -95,6 +100,10 @@ const (
 	KeyState     = "state"
 	KeyPeer      = "taskqueue.peer"
 	KeyKind      = "taskqueue.replication.kind"
+	KeyEffect    = "deterministic.effect.name"
+	KeyOutcome   = "outcome"
+
+	KeyLabel = "taskqueue.label." // and the label's name
 
 	KeyOmniKind  = "lease.event_type"
 	KeyOmniPeer  = "rpc.peer"
@@ -147,6 +156,10 @@ var Table = []Spec{
 	{Name: DeliveryAttempts, Kind: Histogram, Unit: "{attempt}", Group: Throughput, Bounds: attemptBounds, Text: "attempts of tasks that are completed or dead"},
 	{Name: BlockedDuration, Kind: Histogram, Unit: "s", Group: Throughput, Bounds: seconds, Text: "how long an enqueue waited for room"},
 	{Name: TelemetryLost, Unit: "{sample}", Group: Throughput, Text: "measurements left out of histograms"},
+	{Name: Effects, Unit: "{effect}", Group: Throughput, Attributes: []string{KeyEffect, KeyOutcome}, Text: "calls for effects"},
+	{Name: EffectDuration, Kind: Histogram, Unit: "s", Group: Throughput, Attributes: []string{KeyEffect, KeyOutcome}, Bounds: seconds, Text: "how long calls for effects took"},
+	{Name: Subscribers, Kind: UpDown, Unit: "{subscriber}", Group: Throughput, Text: "open streams of diagnostics"},
+	{Name: StreamGaps, Unit: "{event}", Group: Throughput, Text: "gaps in what streams of diagnostics gave"},
 
 	{Name: Pending, Kind: UpDown, Unit: "{item}", Group: Depth, Text: "tasks ready or delayed"},
 	{Name: Active, Kind: UpDown, Unit: "{lease}", Group: Depth, Text: "tasks leased"},

@@ -32,6 +32,7 @@ import (
 	"github.com/tqgen/tqgen/runtime/backpressure"
 	"github.com/tqgen/tqgen/runtime/diagnostics"
 	"github.com/tqgen/tqgen/runtime/diagnostics/client"
+	"github.com/tqgen/tqgen/runtime/replication"
 	"github.com/tqgen/tqgen/runtime/tq"
 )
 
@@ -395,6 +396,61 @@ func TestPageGap(t *testing.T) {
 	b.well()
 }
 
+// Sources and sinks have a row for each peer, with position, distances and lag,
+// wherever their queue is; names of peers are text.
+func TestPageReplication(t *testing.T) {
+	s := serve(t, diagnostics.Options{})
+	b := openPage(t, s.url())
+	b.until(live)
+	b.shows("#queues", "0 of 64")
+	b.until(`document.querySelector("#replication-section").hidden`)
+
+	source := sourceOf(t, s.queue)
+	hold, held := make(chan struct{}), make(chan struct{})
+	sink := sinkOf(t, leasequeue.SinkOptions{Interval: time.Hour}, func(e *leasequeue.Event) error {
+		if e.Sequence == 3 {
+			close(held)
+			<-hold
+		}
+
+		return nil
+	})
+	must(t, s.host.AttachSource(source))
+	must(t, s.host.AttachSink(sink))
+	elsewhere := replication.NewSinkProbe("follower")
+	must(t, s.host.AttachSink(elsewhere))
+	stop := follow(t, sink, source)
+	s.enqueue(5)
+	<-held
+	row := func(by, peer string) string {
+		return fmt.Sprintf(`[...document.querySelectorAll("#replication tbody tr")].map((r) => [...r.children].map((c) => c.innerText))
+			.find((r) => r[1] === %q && r[2] === %q)`, by, peer)
+	}
+	cells := func(by, peer string, from int, want ...string) {
+		t.Helper()
+		b.until(fmt.Sprintf(`%s?.slice(%d, %d).join() === %q`, row(by, peer), from, from+len(want), strings.Join(want, ",")))
+	}
+	cells("source", "node", 3, "5", "0", "")
+	cells("sink audit", "node", 3, "2", "3", "2") // position, behind, to checkpoint
+	close(hold)
+	cells("sink audit", "node", 3, "5", "0", "5")
+	s.take(1, nil)
+	cells("sink audit", "worker-7", 3, "6", "0", "1")
+	stop()
+	cells("sink audit", "node", 5, "0")
+
+	_ = elsewhere.Applied(&replication.Header{
+		Queue: "far", Sequence: 8, Incarnation: 3, OwnerPeer: evil, RecordedAt: time.Now().Add(-90 * time.Second),
+	}, nil)
+	cells("sink follower", evil, 3, "8", "0", "0", "90.0 s", "1", "0", "0")
+	b.until(`document.querySelector("#queues tbody").children.length === 1 && window.evil === undefined`)
+	must(t, s.host.DetachSink(elsewhere))
+	must(t, s.host.DetachSink(sink))
+	must(t, s.host.DetachSource(source))
+	b.until(`document.querySelector("#replication-section").hidden`)
+	b.well()
+}
+
 // gate is a handler that can be shut: streams end, and others get 503.
 type gate struct {
 	to http.Handler
@@ -537,6 +593,11 @@ func TestScreenshot(t *testing.T) {
 		t.Skip("no -screenshot: make screenshots takes it")
 	}
 	s := serve(t, diagnostics.Options{Interval: 250 * time.Millisecond, Mutations: true})
+	source := sourceOf(t, s.queue)
+	sink := sinkOf(t, leasequeue.SinkOptions{Batch: 20}, func(*leasequeue.Event) error { return nil })
+	must(t, s.host.AttachSource(source))
+	must(t, s.host.AttachSink(sink))
+	follow(t, sink, source)
 	s.bury(1, "mailbox unavailable")
 	s.bury(1, "no such domain: <example.invalid>")
 	b := openPage(t, s.url())

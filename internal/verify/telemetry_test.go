@@ -104,6 +104,8 @@ func pointsOf(data metricdata.Aggregation) []point {
 	switch d := data.(type) {
 	case metricdata.Sum[int64]:
 		return numbers(d.DataPoints, map[bool]string{true: "counter", false: "updown"}[d.IsMonotonic])
+	case metricdata.Sum[float64]:
+		return numbers(d.DataPoints, map[bool]string{true: "counter", false: "updown"}[d.IsMonotonic])
 	case metricdata.Gauge[int64]:
 		return numbers(d.DataPoints, "gauge")
 	case metricdata.Gauge[float64]:
@@ -241,6 +243,7 @@ func all(t *testing.T, r *telemetry.Registration) {
 	must(t, r.AttachQueue(q))
 	must(t, r.AttachMonitor(m))
 	replicate(t, r, q)
+	others(t, r)
 	told := make(chan struct{}, 100)
 	m.Subscribe(func(context.Context, backpressure.Signal) error {
 		told <- struct{}{}
@@ -280,7 +283,7 @@ func TestDocumentedInstruments(t *testing.T) {
 		extra := slices.Sorted(maps.Keys(p.attributes))
 		extra = slices.DeleteFunc(extra, func(k string) bool { return k == "taskqueue.name" })
 		got = append(got, strings.Join([]string{p.name, p.kind, p.unit, strings.Join(extra, ", ")}, " "))
-		if p.attributes["taskqueue.name"] != "resource-lease" {
+		if p.attributes["taskqueue.name"] != "resource-lease" && !ofHost(p) {
 			t.Errorf("%s does not name its queue: %v", p.name, p.attributes)
 		}
 	}
@@ -410,6 +413,11 @@ func TestOptions(t *testing.T) {
 		"team": "resource-lease-team",
 	}
 	for _, p := range m.collect(t) {
+		if ofHost(p) {
+			p.attributes["taskqueue.name"], p.attributes["team"] = want["taskqueue.name"], want["team"] // it has none
+		}
+		delete(p.attributes, "deterministic.effect.name")
+		delete(p.attributes, "outcome")
 		delete(p.attributes, "error.type")
 		delete(p.attributes, "taskqueue.operation")
 		delete(p.attributes, "taskqueue.peer")
@@ -421,8 +429,8 @@ func TestOptions(t *testing.T) {
 			t.Errorf("bounds %v", p.bounds)
 		}
 	}
-	if calls != 4 {
-		t.Errorf("tags were asked for %d times, want once for queue, monitor, source and sink", calls)
+	if calls != 5 {
+		t.Errorf("tags were asked for %d times, want once for queue, monitor, source, sink and effects", calls)
 	}
 	for what, o := range map[string]telemetry.Option{
 		`there is no histogram "taskqueue.pending"`: telemetry.WithBuckets("taskqueue.pending", 1),

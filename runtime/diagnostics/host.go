@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tqgen/tqgen/runtime/backpressure"
@@ -32,6 +33,10 @@ type Options struct {
 	WriteTimeout   time.Duration // for what is written to a client at a time; 0 means 10 seconds
 	MaxSubscribers int           // streams at a time; beyond it the answer is 503; 0 means 256
 
+	// ReplicationRate is how many events of each source and sink are published in a
+	// second. A gap event says how many more there were. 0 means 100.
+	ReplicationRate int
+
 	// Authorize says why a request may not do what it wants; its error is the
 	// answer, with status 403. nil lets all read.
 	Authorize func(*http.Request, Action) error
@@ -54,6 +59,7 @@ func (o Options) withDefaults() Options {
 	o.Heartbeat = cmp.Or(o.Heartbeat, 15*time.Second)
 	o.WriteTimeout = cmp.Or(o.WriteTimeout, 10*time.Second)
 	o.MaxSubscribers = cmp.Or(o.MaxSubscribers, 256)
+	o.ReplicationRate = cmp.Or(o.ReplicationRate, 100)
 	t := &o.Thresholds
 	t.PendingDegraded, t.PendingUnhealthy = cmp.Or(t.PendingDegraded, 1024), cmp.Or(t.PendingUnhealthy, 2048)
 	t.ActiveDegraded, t.ActiveUnhealthy = cmp.Or(t.ActiveDegraded, 64), cmp.Or(t.ActiveUnhealthy, 128)
@@ -62,8 +68,10 @@ func (o Options) withDefaults() Options {
 }
 
 func (o Options) check() error {
-	if o.Ring < 1 || o.Interval < 0 || o.Heartbeat < 0 || o.WriteTimeout < 0 || o.MaxSubscribers < 0 {
-		return errors.New("diagnostics: Ring, Interval, Heartbeat, WriteTimeout and MaxSubscribers are not below zero")
+	if o.Ring < 1 || o.Interval < 0 || o.Heartbeat < 0 || o.WriteTimeout < 0 || o.MaxSubscribers < 0 ||
+		o.ReplicationRate < 0 {
+		return errors.New("diagnostics: Ring, Interval, Heartbeat, WriteTimeout, MaxSubscribers and ReplicationRate " +
+			"are not below zero")
 	}
 
 	return nil
@@ -82,7 +90,10 @@ type Host struct {
 	over     bool
 	queues   []*queue
 	monitors []*monitor
+	replicas []*replica
 	streams  int
+
+	gaps atomic.Uint64
 }
 
 // New makes a host with nothing attached. The error says which option is out of
@@ -102,6 +113,17 @@ func New(o Options) (*Host, error) {
 // ServeHTTP answers below the paths that docs/diagnostics.md lists.
 func (h *Host) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.routes.ServeHTTP(w, r) }
 
+// Subscribers is how many streams are open.
+func (h *Host) Subscribers() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+
+	return h.streams
+}
+
+// Gaps is how often a stream has gone on behind events it did not get.
+func (h *Host) Gaps() uint64 { return h.gaps.Load() }
+
 // Queue is what can be attached: every generated Local.
 type Queue interface {
 	Probe() *tq.Probe
@@ -113,7 +135,9 @@ func (h *Host) AttachQueue(q Queue) error {
 	probe := q.Probe()
 	ctx, cancel := context.WithCancel(context.Background())
 	a := &queue{
-		name: probe.Options().Name, probe: probe, meter: probe.Measure(samples, func() {}), cancel: cancel,
+		name: probe.Options().Name, probe: probe, cancel: cancel,
+		waits: probe.Measure(samples, func() {}, tq.WaitDuration),
+		ends:  probe.Measure(samples, func() {}, tq.DeliveryAttempts),
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -126,7 +150,7 @@ func (h *Host) AttachQueue(q Queue) error {
 	}
 	if err != nil {
 		cancel()
-		return errors.Join(err, a.meter.Close())
+		return errors.Join(err, a.close())
 	}
 	a.look(time.Now()) // rates count from here
 	h.queues = append(h.queues, a)
@@ -210,16 +234,28 @@ func (h *Host) tick() {
 	for {
 		select {
 		case now := <-t.C:
-			h.mu.Lock()
-			all := slices.Clone(h.queues)
-			h.mu.Unlock()
-			for _, q := range all {
-				h.publish(TypeStats, q.name, q.look(now))
-			}
+			h.publishStats(now)
 		case <-h.closed:
 			return
 		}
 	}
+}
+
+// publishStats publishes the figures of everything.
+func (h *Host) publishStats(now time.Time) {
+	h.mu.Lock()
+	queues, replicas := slices.Clone(h.queues), slices.Clone(h.replicas)
+	h.mu.Unlock()
+	all := make([]Replication, 0, len(replicas))
+	for _, r := range replicas {
+		all = append(all, r.look(now))
+	}
+	for _, q := range queues {
+		s := q.look(now)
+		s.Replication = of(q.name, all)
+		h.publish(TypeStats, q.name, s)
+	}
+	h.publishReplicas(now, queues, all)
 }
 
 // Close says bye to all streams and lets go of what is attached. Closing twice
@@ -231,16 +267,20 @@ func (h *Host) Close() error {
 		return nil
 	}
 	h.over = true
-	queues, monitors := h.queues, h.monitors
+	queues, monitors, replicas := h.queues, h.monitors, h.replicas
 	h.mu.Unlock()
 	close(h.closed)
 	var errs []error
 	for _, q := range queues {
 		q.cancel()
-		errs = append(errs, q.meter.Close())
+		errs = append(errs, q.close())
 	}
 	for _, m := range monitors {
 		errs = append(errs, m.listening.Close())
+	}
+	for _, r := range replicas {
+		r.cancel()
+		errs = append(errs, r.tap.Close())
 	}
 	h.tasks.Wait()
 

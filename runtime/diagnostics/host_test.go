@@ -230,7 +230,7 @@ func TestInvariant39EveryField(t *testing.T) {
 		wantStats := diagnostics.QueueStats{
 			Queue: "resource-lease", ObservedAt: stats.ObservedAt, Pending: 4, Dead: 1, Capacity: 16, High: 4, Low: 1,
 			OldestAgeSeconds: 0.5, WaitP50Seconds: 0.3, WaitP99Seconds: 0.3,
-			Attempts: [7]uint64{1},
+			Attempts: [7]uint64{1}, Replication: []diagnostics.Replication{},
 			Total:    diagnostics.Outcomes{Enqueued: 5, Leased: 1, Failed: 1, DeadLettered: 1},
 			PerSec:   diagnostics.Rates{Enqueued: 5, Leased: 1, Failed: 1, DeadLettered: 1},
 		}
@@ -300,6 +300,9 @@ func TestResume(t *testing.T) {
 			}
 			l.next(diagnostics.TypeSnapshot)
 		}
+		if h.Gaps() != 4 {
+			t.Errorf("%d gaps are counted, want 4", h.Gaps())
+		}
 	})
 }
 
@@ -325,6 +328,9 @@ func TestStream(t *testing.T) {
 		status, _ := answer(h, http.MethodGet, root)
 		if status != http.StatusServiceUnavailable {
 			t.Errorf("a third stream of two: %d", status)
+		}
+		if h.Subscribers() != 2 {
+			t.Errorf("%d streams are counted, want 2", h.Subscribers())
 		}
 
 		enqueue(t, q, 5)
@@ -577,7 +583,7 @@ func TestRealConnection(t *testing.T) {
 func TestWrongOptions(t *testing.T) {
 	t.Parallel()
 	for _, o := range []diagnostics.Options{
-		{Ring: -1}, {Interval: -1}, {Heartbeat: -1}, {WriteTimeout: -1}, {MaxSubscribers: -1},
+		{Ring: -1}, {Interval: -1}, {Heartbeat: -1}, {WriteTimeout: -1}, {MaxSubscribers: -1}, {ReplicationRate: -1},
 	} {
 		if _, err := diagnostics.New(o); err == nil {
 			t.Errorf("%+v is let pass", o)

@@ -2,6 +2,7 @@ package diagnostics
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -9,8 +10,8 @@ import (
 	"github.com/tqgen/tqgen/runtime/tq"
 )
 
-// samples bounds the measurements of one interval that quantiles and attempts
-// are of.
+// samples bounds the measurements of one interval that quantiles are of, and
+// those that attempts are of.
 const samples = 4096
 
 // attemptBounds are the upper bounds of [QueueStats.Attempts].
@@ -40,13 +41,17 @@ type QueueStats struct {
 
 	// Attempts counts the tasks that came to their end since the queue was
 	// attached, of at most 4,096 in an interval, by how many attempts it took: 1,
-	// 2, 3, up to 5, up to 10, up to 25, more.
-	Attempts [7]uint64 `json:"attempts"`
+	// 2, 3, up to 5, up to 10, up to 25, more. AttemptsLost is how many others
+	// there were.
+	Attempts     [7]uint64 `json:"attempts"`
+	AttemptsLost uint64    `json:"attemptsLost"`
 
 	Total   Outcomes `json:"total"`     // since the queue was opened
 	PerSec  Rates    `json:"perSecond"` // since the time before
 	Readers int      `json:"readers"`
 	Lag     uint64   `json:"slowestLag"` // events the slowest reader has not read
+
+	Replication []Replication `json:"replication"` // sources and sinks of the queue that are attached
 }
 
 // Outcomes count what became of tasks.
@@ -77,13 +82,15 @@ type Rates struct {
 type queue struct {
 	name   string
 	probe  *tq.Probe
-	meter  *tq.Meter
+	waits  *tq.Meter // of waits alone
+	ends   *tq.Meter // of attempts alone
 	cancel context.CancelFunc
 
 	mu       sync.Mutex
 	samples  []tq.Sample
 	latest   QueueStats
 	attempts [len(attemptBounds) + 1]uint64
+	lost     uint64 // attempts that were not kept
 }
 
 // look reads the queue and compares with the last time.
@@ -92,14 +99,9 @@ func (q *queue) look(now time.Time) QueueStats {
 	defer q.mu.Unlock()
 	before := q.latest
 	s := q.now(now)
-	q.samples, _ = q.meter.Take(q.samples[:0])
-	for _, sample := range q.samples {
-		if sample.Measure == tq.DeliveryAttempts {
-			i, _ := slices.BinarySearch(attemptBounds[:], sample.Value)
-			q.attempts[i]++
-		}
-	}
-	s.Attempts = q.attempts
+	q.count()
+	s.Attempts, s.AttemptsLost = q.attempts, q.lost
+	q.samples, _ = q.waits.Take(q.samples[:0])
 	s.WaitP50Seconds, s.WaitP99Seconds = waits(q.samples)
 	if elapsed := now.Sub(before.ObservedAt).Seconds(); !before.ObservedAt.IsZero() && elapsed > 0 {
 		s.PerSec = rates(before.Total, s.Total, elapsed)
@@ -109,13 +111,26 @@ func (q *queue) look(now time.Time) QueueStats {
 	return s
 }
 
+// count takes the attempts of tasks that have come to their end; mu is held.
+func (q *queue) count() {
+	samples, lost := q.ends.Take(q.samples[:0])
+	for _, sample := range samples {
+		i, _ := slices.BinarySearch(attemptBounds[:], sample.Value)
+		q.attempts[i]++
+	}
+	q.samples = samples
+	q.lost += lost
+}
+
+func (q *queue) close() error { return errors.Join(q.waits.Close(), q.ends.Close()) }
+
 // show is the queue now, with rates and waits of the last look.
 func (q *queue) show(now time.Time) QueueStats {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	s := q.now(now)
 	s.WaitP50Seconds, s.WaitP99Seconds, s.PerSec = q.latest.WaitP50Seconds, q.latest.WaitP99Seconds, q.latest.PerSec
-	s.Attempts = q.attempts
+	s.Attempts, s.AttemptsLost = q.attempts, q.lost
 
 	return s
 }
@@ -133,7 +148,7 @@ func (q *queue) now(now time.Time) QueueStats {
 			s.Enqueued, s.Granted, s.Completed, s.Failed, s.Requeued, s.Expired, s.DeadLettered,
 			r.Full + r.Closed + r.Drained + r.Deposed + r.Cancelled + r.TimedOut,
 		},
-		Readers: s.Readers, Lag: uint64(s.SlowestLag),
+		Readers: s.Readers, Lag: uint64(s.SlowestLag), Replication: []Replication{},
 	}
 }
 
@@ -149,14 +164,12 @@ func rates(from, to Outcomes, seconds float64) Rates {
 
 // waits are the median and the 99th percentile.
 func waits(samples []tq.Sample) (p50, p99 float64) {
-	var all []int64
-	for _, s := range samples {
-		if s.Measure == tq.WaitDuration {
-			all = append(all, s.Value)
-		}
-	}
-	if len(all) == 0 {
+	if len(samples) == 0 {
 		return 0, 0
+	}
+	all := make([]int64, len(samples))
+	for i, s := range samples {
+		all[i] = s.Value
 	}
 	slices.Sort(all)
 	at := func(percent int) float64 {

@@ -15,6 +15,8 @@ const (
 	TypeBackpressure = "taskqueue.backpressure" // a [backpressure.Signal]
 	TypeStats        = "taskqueue.stats"        // a [QueueStats]
 	TypeDeadLetter   = "taskqueue.deadletter"   // a [DeadLetter]
+	TypeReplication  = "taskqueue.replication"  // a [Replicated]
+	TypeReplicas     = "taskqueue.replicas"     // a [Replicas]
 	TypeSnapshot     = "taskqueue.snapshot"     // a [Snapshot]
 	TypeGap          = "taskqueue.gap"          // a [Gap]
 	TypeBye          = "taskqueue.bye"          // a [Bye]
@@ -31,12 +33,20 @@ type Event struct {
 	frame    []byte // as clients get it
 }
 
-// Gap says which events a client does not get.
+// Gap says which events a client does not get. One with the reason "rate" is
+// itself an event of the stream, with an id, and speaks of the events of a
+// queue: From and To are sequence numbers there.
 type Gap struct {
 	From    uint64 `json:"from"` // the first and the last of them
 	To      uint64 `json:"to"`
 	Dropped uint64 `json:"dropped"`
-	Reason  string `json:"reason"` // "overrun": too slow; "unknown": the id is not of this host
+	// Reason is "overrun": too slow; "unknown": the id is not of this host; "rate":
+	// more passed a source or sink than Options.ReplicationRate.
+	Reason string `json:"reason"`
+
+	Queue  string `json:"queue,omitempty"` // these three are of the reason "rate" alone
+	Role   string `json:"role,omitempty"`
+	Stream string `json:"stream,omitempty"`
 }
 
 // Bye is the last event of a stream.

@@ -80,6 +80,7 @@ type Snapshot struct {
 	ObservedAt   time.Time             `json:"observedAt"`
 	Queues       []QueueStats          `json:"queues"`
 	Backpressure []backpressure.Signal `json:"backpressure"`
+	Replication  []Replication         `json:"replication"` // all sources and sinks
 	Health       Health                `json:"health"`
 	Mutations    bool                  `json:"mutations"` // Options.Mutations
 }
@@ -95,14 +96,20 @@ func (h *Host) snapshotAt() (Snapshot, uint64) {
 	position := h.ring.position()
 	now := time.Now()
 	h.mu.Lock()
-	queues, monitors := slices.Clone(h.queues), slices.Clone(h.monitors)
+	queues, monitors, replicas := slices.Clone(h.queues), slices.Clone(h.monitors), slices.Clone(h.replicas)
 	h.mu.Unlock()
 	s := Snapshot{
 		ID: h.ring.id(position), ObservedAt: now, Queues: []QueueStats{}, Backpressure: []backpressure.Signal{},
-		Health: h.Health(), Mutations: h.o.Mutations,
+		Replication: []Replication{},
+		Health:      h.Health(), Mutations: h.o.Mutations,
+	}
+	for _, r := range replicas {
+		s.Replication = append(s.Replication, r.show())
 	}
 	for _, q := range queues {
-		s.Queues = append(s.Queues, q.show(now))
+		one := q.show(now)
+		one.Replication = of(q.name, s.Replication)
+		s.Queues = append(s.Queues, one)
 	}
 	for _, m := range monitors {
 		s.Backpressure = append(s.Backpressure, m.source.State())
@@ -129,7 +136,8 @@ func list(r *http.Request, key string) []string {
 
 // latest is the latest event that the filter lets through; 204 if there is none.
 func (h *Host) latest(w http.ResponseWriter, r *http.Request) {
-	e, ok := h.ring.latest(filter(r))
+	wanted := filter(r)
+	e, ok := h.ring.latest(func(e *Event) bool { return e.Type != TypeGap && wanted(e) })
 	if !ok {
 		w.WriteHeader(http.StatusNoContent)
 		return

@@ -13,14 +13,20 @@ import (
 var ErrBusy = errors.New("diagnostics: too many streams")
 
 // Filter says which events are wanted: those of Types and of Queues, where empty
-// is all. What tells of the stream itself comes always.
+// is all. What tells of the stream itself comes always. Whoever wants the events
+// of replication is told which of them were left out.
 type Filter struct {
 	Types  []string
 	Queues []string
 }
 
 func (f *Filter) wants(e *Event) bool {
-	return (len(f.Types) == 0 || slices.Contains(f.Types, e.Type)) &&
+	kind := e.Type
+	if kind == TypeGap {
+		kind = TypeReplication // one that was published is of these
+	}
+
+	return (len(f.Types) == 0 || slices.Contains(f.Types, e.Type) || slices.Contains(f.Types, kind)) &&
 		(len(f.Queues) == 0 || e.Queue == "" || slices.Contains(f.Queues, e.Queue))
 }
 
@@ -170,6 +176,7 @@ func (w *Watch) snapshot(g *Gap) {
 	s, position := w.h.snapshotAt()
 	w.at = position
 	if g != nil {
+		w.h.gaps.Add(1)
 		if g.Reason == "overrun" {
 			g.To = position
 			g.Dropped = g.To - g.From + 1

@@ -34,6 +34,9 @@ type Options struct {
 	// RecordTimeout is how long an outcome that is known may take to be
 	// recorded, also if the caller's context has ended meanwhile. 0 means 10s.
 	RecordTimeout time.Duration
+	// Observe, if not nil, is told of every call for an effect when it returns,
+	// with nothing locked. It is called by several goroutines at once.
+	Observe func(Observation)
 }
 
 // Codec changes results on their way to and from the store: it compresses or
@@ -115,29 +118,40 @@ func (r *Recorder) Do(ctx context.Context, s Scope, do func(context.Context, Cal
 // waits for itself until that ends.
 func (r *Recorder) Capture(
 	ctx context.Context, s Scope, schema string, do func(context.Context, Call) ([]byte, error),
-) ([]byte, error) {
+) (value []byte, err error) {
+	if r.o.Observe != nil {
+		return r.observed(ctx, s, schema, do)
+	}
+	value, _, err = r.capture(ctx, s, schema, do)
+
+	return value, err
+}
+
+func (r *Recorder) capture(
+	ctx context.Context, s Scope, schema string, do func(context.Context, Call) ([]byte, error),
+) ([]byte, Outcome, error) {
 	id, err := r.ID(s)
 	if err != nil {
-		return nil, err
+		return nil, OutcomeRefused, err
 	}
 	for {
 		if err := ctx.Err(); err != nil {
-			return nil, err
+			return nil, OutcomeRefused, err
 		}
 		f, first := r.enter(id, schema)
 		if first {
 			return r.lead(ctx, f, do)
 		}
 		if f.schema != schema {
-			return nil, mismatch(id, KindOutcome, f.schema, KindOutcome, schema)
+			return nil, OutcomeRefused, mismatch(id, KindOutcome, f.schema, KindOutcome, schema)
 		}
 		select {
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return nil, OutcomeRefused, ctx.Err()
 		case <-f.done:
 		}
 		if f.shared {
-			return bytes.Clone(f.value), f.err
+			return bytes.Clone(f.value), f.shares(), f.err
 		}
 	}
 }
@@ -148,7 +162,18 @@ type flight struct {
 	done       chan struct{} // closed when it is over and the rest is set
 	shared     bool          // whoever has waited gets the same; else they try by themselves
 	value      []byte
+	outcome    Outcome
 	err        error
+}
+
+// shares is the outcome for those who have waited.
+func (f *flight) shares() Outcome {
+	switch f.outcome {
+	case OutcomeCompleted, OutcomeFailed:
+		return OutcomeReplayed
+	default:
+		return f.outcome
+	}
 }
 
 // enter gives the flight of an id, and whether the caller is to make it.
@@ -167,7 +192,7 @@ func (r *Recorder) enter(id, schema string) (f *flight, first bool) {
 // lead makes a flight. It lands also if do panics or ends the goroutine.
 func (r *Recorder) lead(
 	ctx context.Context, f *flight, do func(context.Context, Call) ([]byte, error),
-) ([]byte, error) {
+) ([]byte, Outcome, error) {
 	defer func() {
 		r.mu.Lock()
 		delete(r.flights, f.id)
@@ -175,36 +200,37 @@ func (r *Recorder) lead(
 		close(f.done)
 	}()
 
-	value, err := r.run(ctx, f.id, f.schema, do)
-	f.value, f.err = bytes.Clone(value), err
+	value, outcome, err := r.run(ctx, f.id, f.schema, do)
+	f.value, f.outcome, f.err = bytes.Clone(value), outcome, err
 	f.shared = err == nil || ctx.Err() == nil || recordable(err)
 
-	return value, err
+	return value, outcome, err
 }
 
 // run gives the recorded outcome, after making sure that there is one.
 func (r *Recorder) run(
 	ctx context.Context, id, schema string, do func(context.Context, Call) ([]byte, error),
-) ([]byte, error) {
+) ([]byte, Outcome, error) {
 	value, found, err := r.replay(ctx, id, schema)
 	if found || err != nil {
-		return value, err
+		return value, replayed(err), err
 	}
 	call, err := r.intend(ctx, id, schema)
 	if err != nil {
-		return nil, err
+		return nil, OutcomeRefused, err
 	}
 	if call.InDoubt { // whoever began it may have come to its end since
 		if value, found, err = r.replay(ctx, id, schema); found || err != nil {
-			return value, err
+			return value, replayed(err), err
 		}
 	}
 	value, err = do(ctx, call)
 	if err != nil && !recordable(err) {
-		return nil, err
+		return nil, OutcomeRetry, err
 	}
+	value, err = r.commit(ctx, id, schema, value, err)
 
-	return r.commit(ctx, id, schema, value, err)
+	return value, ended(err), err
 }
 
 // replay gives the recorded outcome of an effect, if there is one.

@@ -141,12 +141,15 @@ func (p *peers) saved() {
 	}
 }
 
-// stats are the counts by name of the peer.
-func (p *peers) stats() []PeerStats {
+// stats are the counts by name of the peer. Nothing is unsaved where there are no
+// checkpoints.
+func (p *peers) stats(checkpoints bool) []PeerStats {
 	out := make([]PeerStats, 0, len(p.all))
 	for _, s := range p.all {
 		one := *s
-		one.Unsaved = s.applied - s.saved
+		if checkpoints {
+			one.Unsaved = s.applied - s.saved
+		}
 		out = append(out, one)
 	}
 	slices.SortFunc(out, func(a, b PeerStats) int { return cmp.Compare(a.Peer, b.Peer) })
@@ -232,7 +235,7 @@ func (p *SourceProbe) Stats() ProbeStats {
 
 	return ProbeStats{
 		Queue: p.queue, Shard: p.stamp.Shard, Position: Position{Incarnation: p.peers.incarnation, Sequence: read},
-		Known: last, Peers: p.peers.stats(),
+		Known: last, Peers: p.peers.stats(false),
 	}
 }
 
@@ -265,14 +268,10 @@ func (p *SinkProbe) Stats() ProbeStats {
 	defer p.mu.Unlock()
 	s := ProbeStats{
 		Queue: p.queue, Shard: p.shard, Stream: p.stream, Position: p.position, Known: p.position.Sequence,
-		Peers: p.peers.stats(),
+		Peers: p.peers.stats(p.fill != nil),
 	}
 	if p.fill != nil {
 		p.fill(&s)
-		return s
-	}
-	for i := range s.Peers {
-		s.Peers[i].Unsaved = 0 // there are no checkpoints
 	}
 
 	return s
@@ -317,7 +316,9 @@ func (p *SinkProbe) MovedTo(to Position) {
 
 // count takes note of an event that was applied; mu is held.
 func (p *SinkProbe) count(h *Header, peer string) {
-	p.queue, p.shard = h.Queue, h.Shard
+	if p.queue == "" || h.Incarnation != p.peers.incarnation {
+		p.queue, p.shard = h.Queue, h.Shard
+	}
 	p.peers.passed(h, peer)
 }
 

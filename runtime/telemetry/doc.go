@@ -24,6 +24,9 @@
 // [SamplesPerSecond] every value is recorded. Beyond, some are left out, and
 // taskqueue.telemetry.lost counts them.
 //
+// Payloads are known by their labels alone, closed sets that their directives
+// list; so are effects by their names. Everything else is "other".
+//
 // Spans follow the decision of their parent. Where there is none, no more begin
 // within any second than a [Budget] allows. Without a provider they cost nothing.
 //

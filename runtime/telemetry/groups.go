@@ -33,4 +33,6 @@ const (
 	keyOmniKind  = attribute.Key(instrument.KeyOmniKind)
 	keyOmniPeer  = attribute.Key(instrument.KeyOmniPeer)
 	keyOmniShard = attribute.Key(instrument.KeyOmniShard)
+	keyEffect    = attribute.Key(instrument.KeyEffect)
+	keyOutcome   = attribute.Key(instrument.KeyOutcome)
 )

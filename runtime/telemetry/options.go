@@ -59,7 +59,7 @@ func WithAttributes(kv ...attribute.KeyValue) Option {
 }
 
 // WithTags sets attributes by queue. tags is called once when a queue or a
-// monitor is attached, and once for its spans.
+// monitor is attached, once for its spans, its effects and each instrument.
 func WithTags(tags func(queue string) []attribute.KeyValue) Option {
 	return func(c *config) { c.tags = tags }
 }
@@ -93,9 +93,13 @@ func (c *config) check() error {
 	return nil
 }
 
-// set is the attributes of a queue's measurements.
+// set is the attributes of a queue's measurements, or of a host's, which has
+// no queue.
 func (c *config) set(queue, shard string) []attribute.KeyValue {
-	kv := []attribute.KeyValue{keyName.String(queue)}
+	var kv []attribute.KeyValue
+	if queue != "" {
+		kv = append(kv, keyName.String(queue))
+	}
 	if c.service != "" {
 		kv = append(kv, keyService.String(c.service))
 	}
@@ -106,7 +110,7 @@ func (c *config) set(queue, shard string) []attribute.KeyValue {
 		kv = append(kv, keyShard.String(shard))
 	}
 	kv = append(kv, c.attributes...)
-	if c.tags != nil {
+	if c.tags != nil && queue != "" {
 		kv = append(kv, c.tags(queue)...)
 	}
 

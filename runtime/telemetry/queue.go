@@ -27,6 +27,7 @@ type queue struct {
 	r         *Registration
 	probe     *tq.Probe
 	labels    labels
+	series    []labels  // of measurements of tasks; nil if payloads have no labels
 	rejected  [6]labels // in the order of errorTypes
 	stale     [6]labels // in the order of operations
 	callbacks metric.Registration
@@ -56,6 +57,9 @@ func newQueue(r *Registration, probe *tq.Probe) (*queue, error) {
 	q := &queue{
 		r: r, probe: probe, labels: newLabels(kv),
 		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
+	}
+	if l := probe.Labels(); len(l) > 0 {
+		q.series = newSeries(kv, l)
 	}
 	for i, t := range errorTypes {
 		q.rejected[i] = newLabels(kv, keyError.String(t))
@@ -150,17 +154,21 @@ func (q *queue) recordDepth(s tq.Sample) {
 }
 
 func (q *queue) recordThroughput(s tq.Sample) {
+	l := &q.labels
+	if q.series != nil && s.Measure != tq.BlockedDuration {
+		l = &q.series[s.Series]
+	}
 	switch s.Measure {
 	case tq.WaitDuration:
-		q.r.recordDuration(instrument.WaitDuration, s.Value, 1e9, &q.labels)
+		q.r.recordDuration(instrument.WaitDuration, s.Value, 1e9, l)
 	case tq.LeaseDuration:
-		q.r.recordDuration(instrument.LeaseDuration, s.Value, 1e6, &q.labels)
+		q.r.recordDuration(instrument.LeaseDuration, s.Value, 1e6, l)
 	case tq.HeartbeatExtension:
-		q.r.recordDuration(instrument.HeartbeatExtension, s.Value, 1e6, &q.labels)
+		q.r.recordDuration(instrument.HeartbeatExtension, s.Value, 1e6, l)
 	case tq.BlockedDuration:
-		q.r.recordDuration(instrument.BlockedDuration, s.Value, 1e9, &q.labels)
+		q.r.recordDuration(instrument.BlockedDuration, s.Value, 1e9, l)
 	case tq.DeliveryAttempts:
-		q.r.recordInt(instrument.DeliveryAttempts, s.Value, &q.labels)
+		q.r.recordInt(instrument.DeliveryAttempts, s.Value, l)
 	}
 }
 

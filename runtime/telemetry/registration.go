@@ -34,6 +34,9 @@ type Registration struct {
 	timeHs map[instrument.Name]metric.Float64Histogram
 	states metric.Int64Counter // nil unless OmniRelay's names are wanted
 
+	effects metric.Int64Counter
+	over    atomic.Bool // closed, for what records without a lock
+
 	mu       sync.Mutex
 	closed   bool
 	attached map[any]attachment // by what is attached
@@ -98,6 +101,8 @@ func (r *Registration) instrument(s instrument.Spec) (err error) {
 	switch {
 	case s.Name == instrument.OmniTransitions:
 		r.states, err = r.meter.Int64Counter(n, unit, text)
+	case s.Name == instrument.Effects:
+		r.effects, err = r.meter.Int64Counter(n, unit, text)
 	case s.Kind == instrument.Histogram && (s.Unit == "s" || s.Unit == "ms"):
 		r.timeHs[s.Name], err = r.meter.Float64Histogram(n, unit, text, metric.WithExplicitBucketBoundaries(s.Bounds...))
 	case s.Kind == instrument.Histogram:
@@ -206,6 +211,7 @@ func (r *Registration) Close() error {
 	r.mu.Lock()
 	attached := r.attached
 	r.attached, r.closed = nil, true
+	r.over.Store(true)
 	r.level.Store(uint32(SpansOff))
 	r.mu.Unlock()
 	var errs []error

@@ -14,9 +14,10 @@ import "time"
 // good one by it, wherever the slot is now.
 type core struct {
 	slots
-	opt   Options
-	store Store
-	base  time.Time // wall clock and monotonic reading of Instant 0
+	opt      Options
+	store    Store
+	labelled Labelled  // the store, if its payloads have labels
+	base     time.Time // wall clock and monotonic reading of Instant 0
 	// watches follow the depth; nil if there are none. The slice is changed
 	// under both locks, and told of tasks under that of the side they are on.
 	watches []*DepthWatch
@@ -56,6 +57,7 @@ type core struct {
 
 func (c *core) init(o Options, base time.Time, s Store) {
 	c.opt, c.base, c.store = o, base, s
+	c.labelled, _ = s.(Labelled)
 	c.epoch = firstOfTerm(1)
 	c.ready, c.leased, c.kept, c.dead = emptyList, emptyList, emptyList, emptyList
 	c.slots.init(o.slots())
@@ -213,7 +215,7 @@ func (c *core) grant(now Instant, owner string) (Slot, error) {
 	s := c.at(i)
 	c.epoch++
 	if c.meters != nil {
-		c.measureGrant(s, now)
+		c.measureGrant(i, s, now)
 	}
 	s.epoch, s.granter = c.epoch, c.opt.Incarnation
 	if s.more || owner != "" {
@@ -251,7 +253,7 @@ func (c *core) complete(i Slot, t *Token, now Instant) error {
 	c.unlease(i, now)
 	c.count.Completed++
 	if c.meters != nil {
-		c.measure(DeliveryAttempts, int64(s.attempt))
+		c.measure(DeliveryAttempts, i, int64(s.attempt))
 	}
 	c.record(Completed, 0, i, now, false)
 	c.gone(i)
@@ -267,7 +269,7 @@ func (c *core) heartbeat(i Slot, t *Token, now Instant) (Instant, error) {
 	}
 	until := max(now+Instant(c.opt.Lease), s.until) // one of an earlier owner may have more than that left
 	if c.meters != nil {
-		c.measure(HeartbeatExtension, int64(until-s.until))
+		c.measure(HeartbeatExtension, i, int64(until-s.until))
 	}
 	if until > s.until {
 		s.until = until
@@ -398,7 +400,7 @@ func (c *core) die(kind Kind, flags Flags, i Slot, now Instant) {
 	c.leave(1)
 	c.count.DeadLettered++
 	if c.meters != nil {
-		c.measure(DeliveryAttempts, int64(c.at(i).attempt))
+		c.measure(DeliveryAttempts, i, int64(c.at(i).attempt))
 	}
 	c.bury(i)
 	c.record(DeadLettered, flags, i, now, c.dead.n > c.opt.Dead)

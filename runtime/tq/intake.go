@@ -169,8 +169,8 @@ func (c *core) takeOver() bool {
 	in.later = false
 	in.last = c.last
 	if c.meters != nil {
-		c.measure(PendingDepth, int64(c.waiting()))
-		c.measure(ActiveDepth, int64(c.leased.n))
+		c.measure(PendingDepth, noSlot, int64(c.waiting()))
+		c.measure(ActiveDepth, noSlot, int64(c.leased.n))
 	}
 
 	return true

@@ -25,6 +25,7 @@ const (
 // Sample is one measurement.
 type Sample struct {
 	Value   int64
+	Series  uint16 // of the task, where the payloads have labels; 0 for depths and what is blocked
 	Measure Measure
 }
 
@@ -36,6 +37,7 @@ type Meter struct {
 	wake    func()
 	slept   atomic.Bool // nothing was kept since Take
 	limit   int
+	wanted  uint32   // a bit for each Measure
 	settled []Sample // guarded by e.mu
 	lost    uint64   // that settled had no room for; guarded by e.mu
 
@@ -43,12 +45,19 @@ type Meter struct {
 	unblocked uint64   // that blocked had no room for; guarded by e.pmu
 }
 
-// Measure attaches a meter that keeps up to limit samples. wake is called with
-// the first sample after each Take, with a lock of the queue held: it is short,
-// does not call the queue and does not panic.
-func (p *Probe) Measure(limit int, wake func()) *Meter {
+// Measure attaches a meter that keeps up to limit samples, of all measures or
+// of those given. wake is called with the first sample after each Take, with a
+// lock of the queue held: it is short, does not call the queue and does not
+// panic.
+func (p *Probe) Measure(limit int, wake func(), measures ...Measure) *Meter {
 	e := (*Engine)(p)
 	m := &Meter{e: e, wake: wake, limit: max(limit, 2)}
+	for _, what := range measures {
+		m.wanted |= 1 << what
+	}
+	if len(measures) == 0 {
+		m.wanted = 1<<Measures - 1
+	}
 	m.settled, m.blocked = make([]Sample, 0, m.limit), make([]Sample, 0, m.limit/2)
 	m.slept.Store(true)
 	e.lockAll()
@@ -87,39 +96,46 @@ func (m *Meter) Close() error {
 }
 
 // keep adds to one of the lists, which is not full.
-func (m *Meter) keep(list *[]Sample, what Measure, value int64) {
-	*list = append(*list, Sample{value, what})
+func (m *Meter) keep(list *[]Sample, s Sample) {
+	*list = append(*list, s)
 	if m.slept.Load() && m.slept.CompareAndSwap(true, false) {
 		m.wake()
 	}
 }
 
-// measure is called with mu held.
-func (c *core) measure(what Measure, value int64) {
+// measure is called with mu held. i is the task that is measured, or noSlot.
+func (c *core) measure(what Measure, i Slot, value int64) {
+	s := Sample{Value: value, Series: c.series(i), Measure: what}
 	for _, m := range c.meters {
+		if m.wanted&(1<<what) == 0 {
+			continue
+		}
 		if len(m.settled) == cap(m.settled) {
 			m.lost++
 			continue
 		}
-		m.keep(&m.settled, what, value)
+		m.keep(&m.settled, s)
 	}
 }
 
 // measureBlocked is measure of an Enqueue that has waited, with pmu held.
 func (c *core) measureBlocked(d Instant) {
 	for _, m := range c.meters {
+		if m.wanted&(1<<BlockedDuration) == 0 {
+			continue
+		}
 		if len(m.blocked) == cap(m.blocked) {
 			m.unblocked++
 			continue
 		}
-		m.keep(&m.blocked, BlockedDuration, int64(d))
+		m.keep(&m.blocked, Sample{Value: int64(d), Measure: BlockedDuration})
 	}
 }
 
 // measureGrant is called while s still says since when it is ready.
-func (c *core) measureGrant(s *slot, now Instant) {
+func (c *core) measureGrant(i Slot, s *slot, now Instant) {
 	s.figure, s.leasedBy = int64(now), c.epoch
-	c.measure(WaitDuration, int64(max(now-s.until, 0)))
+	c.measure(WaitDuration, i, int64(max(now-s.until, 0)))
 }
 
 // unlease takes a task out of those that are leased.
@@ -129,7 +145,7 @@ func (c *core) unlease(i Slot, now Instant) {
 		return
 	}
 	if s := c.at(i); s.leasedBy == s.epoch {
-		c.measure(LeaseDuration, int64(now)-s.figure)
+		c.measure(LeaseDuration, i, int64(now)-s.figure)
 	}
 }
 

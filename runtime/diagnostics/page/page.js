@@ -7,6 +7,7 @@ const pageSize = 50; // leases and dead letters at a time
 
 const $ = (id) => document.getElementById(id);
 const queues = new Map(); // by name
+const replicas = new Map(); // sources and sinks, by the name of their queue
 let selected = ""; // name of the queue in detail
 let mutations = false;
 let paused = false;
@@ -74,10 +75,17 @@ function queueOf(name) {
 }
 
 function observe(stats) {
+  replicate(stats);
   const q = queueOf(stats.queue);
   q.stats = stats;
   q.points.push(point(stats));
   trim(q);
+}
+
+// replicate notes what the sources and sinks of a queue say.
+function replicate({ queue, replication }) {
+  if (replication.length) replicas.set(queue, replication);
+  else replicas.delete(queue);
 }
 
 function point(stats) {
@@ -135,18 +143,23 @@ const on = {
     for (const name of queues.keys()) {
       if (!s.queues.some((q) => q.queue === name)) queues.delete(name);
     }
+    replicas.clear();
     s.queues.forEach(observe);
+    Map.groupBy(s.replication, (r) => r.queue).forEach((replication, queue) => replicate({ queue, replication }));
     for (const q of queues.values()) q.signals.clear();
     s.backpressure.forEach(signal);
     showHealth(s.health);
     backfill();
   },
   "taskqueue.stats": observe,
+  "taskqueue.replicas": replicate,
+  "taskqueue.replication"() {}, // the figures say it all
   "taskqueue.backpressure": signal,
   "taskqueue.deadletter"(letter) {
     if (letter.queue === selected) letters.refreshSoon();
   },
   "taskqueue.gap"(gap) {
+    if (gap.reason === "rate") return; // of single events of replication, which are not shown here
     if (gap.reason === "unknown") restarts++;
     missed += gap.dropped;
     showMissed();
@@ -241,6 +254,7 @@ function draw() {
     drawing = false;
     if (paused) return;
     drawQueues();
+    drawReplication();
     drawDetail();
   });
 }
@@ -300,6 +314,24 @@ function spark(line, points) {
   line.setAttribute("points", known.map((p, i) => `${(i * step).toFixed(1)},${(23 - (22 * p[1]) / most).toFixed(1)}`).join(" "));
 }
 
+/* Sources and sinks, a row for each peer. */
+
+function drawReplication() {
+  const rows = [...replicas].sort(([a], [b]) => (a < b ? -1 : 1)).flatMap(([queue, all]) => all.flatMap((r, i) =>
+    (r.peers.length ? r.peers : [null]).map((peer) => ({ queue, r, peer, key: JSON.stringify([queue, i, r.role, r.stream, peer?.peer]) }))));
+  $("replication-section").hidden = !rows.length;
+  fill($("replication").tBodies[0], rows, (row) => row.key, () => element("tr", {},
+    element("th", { scope: "row" }), element("td", {}), element("td", {}),
+    ...Array.from({ length: 7 }, () => element("td", { className: "n" }))), (row, { queue, r, peer }) => {
+    cells(row, [
+      queue || "not known yet", [r.role, r.stream, r.shard].filter(Boolean).join(" "), peer?.peer ?? "",
+      count(peer?.position ?? r.position), count(r.behind), r.role === "sink" ? count(peer?.checkpointDistance ?? 0) : "",
+      peer ? span(peer.lagSeconds) : "", count(peer?.events ?? 0),
+      r.role === "sink" ? count(peer?.duplicates ?? 0) : "", r.role === "sink" ? count(peer?.gaps ?? 0) : "",
+    ]);
+  });
+}
+
 /* One queue in detail. */
 
 function select(name) {
@@ -323,7 +355,10 @@ function drawDetail() {
     ["requeued", t.requeued], ["expired", t.expired], ["dead-lettered", t.deadLettered], ["refused", t.rejected],
   ].map(([n, v]) => [n, count(v)]));
   const all = s.attempts.reduce((a, b) => a + b, 0);
-  list($("attempts"), bounds.map((b, i) => [b, `${count(s.attempts[i])} (${all ? rate((100 * s.attempts[i]) / all) : 0} %)`]));
+  list($("attempts"), [
+    ...bounds.map((b, i) => [b, `${count(s.attempts[i])} (${all ? rate((100 * s.attempts[i]) / all) : 0} %)`]),
+    ["not noted", count(s.attemptsLost)],
+  ]);
   list($("readers"), [["readers", count(s.readers)], ["events the slowest is behind", count(s.slowestLag)]]);
   depth.draw(q);
   rates.draw(q);
