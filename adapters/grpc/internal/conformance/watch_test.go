@@ -210,7 +210,10 @@ func TestWatchFilters(t *testing.T) {
 		letters, others := watch(t, s.client("?types=taskqueue.deadletter")), watch(t, s.client("?queues=other"))
 		letters.next(diagnostics.TypeSnapshot, nil)
 		others.next(diagnostics.TypeSnapshot, nil)
+		figures := watch(t, s.client("?types=taskqueue.stats"))
+		figures.next(diagnostics.TypeSnapshot, nil)
 		for range 3 {
+			figures.next(diagnostics.TypeStats, nil) // so there were some
 			s.die(t)
 			letters.next(diagnostics.TypeDeadLetter, nil)
 		}
@@ -270,5 +273,19 @@ func TestWatchSilence(t *testing.T) {
 		if connected != 1 {
 			t.Errorf("connected %d times, want once", connected)
 		}
+	})
+}
+
+// TestWatchConnects: a client knows that it is connected before anything comes.
+func TestWatchConnects(t *testing.T) {
+	o := quiet
+	o.Heartbeat = time.Hour
+	eachShows(t, o, func(t *testing.T, s *shown) {
+		var now diagnostics.Snapshot
+		watch(t, s.client("")).next(diagnostics.TypeSnapshot, &now)
+		c := s.client("")
+		c.After = now.ID
+		c.Connected = func() { s.die(t) }
+		watch(t, c).next(diagnostics.TypeDeadLetter, nil)
 	})
 }
