@@ -1,6 +1,7 @@
 # What developers and CI run. "make help" lists the targets.
 #
-# Needs Go alone, and Chromium for the page; all else is a Go module (pinned in
+# Needs Go alone, and for verify Chromium (the page), Prometheus (alerts) and tmux
+# (tqctl), which it installs where it may; all else is a Go module (pinned in
 # internal/tools). Nested modules are looped over, never in a go.work.
 
 SHELL := bash
@@ -38,19 +39,31 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
-build: ## compile everything, and the command into bin/
+build: ## compile everything, and the commands into bin/
 	$(GO) build ./...
 	$(GO) build -o bin/ ./cmd/tqgen
+	$(GO) -C cmd/tqctl build -o ../../bin/ .
 
 .PHONY: test
 test: build lint check unit race ## everything that needs Go and its modules alone
 
 .PHONY: verify
-verify: page fuzz storm types mutate demo-failover demo-chaos ## longer: the page in Chromium, fuzzing, long model and storm runs, random types, mutations, failovers, a client under spikes
+verify: page terminal alerts grpc fuzz storm types mutate demo-failover demo-chaos ## what needs other programs than Go, and what takes longer
 
 .PHONY: page
 page: chromium ## the tests of the diagnostics page, in headless Chromium
 	cd internal/verify && $(GO) test . -run '^TestPage' -count=1 -v
+
+.PHONY: proto
+proto: ## write the Go code of the .proto files of adapters/grpc
+	cd adapters/grpc && $(GO) run ./internal/protogen
+
+.PHONY: grpc
+grpc: ## adapters/grpc: its generated code is what make proto gives, its tests under the race detector, where cgo works
+	cd adapters/grpc && $(GO) run ./internal/protogen -check
+ifneq ($(RACE_CC),)
+	cd adapters/grpc && $(GO) test -race ./...
+endif
 
 .PHONY: screenshots
 screenshots: chromium ## take the picture of the diagnostics page that README shows
@@ -59,6 +72,26 @@ screenshots: chromium ## take the picture of the diagnostics page that README sh
 .PHONY: chromium
 chromium: ## install Chromium, if there is none, where that is Debian's apt-get and allowed
 	@command -v chromium chromium-browser google-chrome >/dev/null || { $(ROOT) apt-get update -q && $(ROOT) apt-get install -qy --no-install-recommends chromium; }
+
+.PHONY: observability
+observability: ## write the dashboard and the alerts of the example's queue
+	$(GO) run ./cmd/tqgen observability -out examples/lease/observability ./examples/lease
+
+.PHONY: alerts
+alerts: prometheus ## try the alerts: their tests in promtool, and the failures they are about before a Prometheus
+	cd internal/verify && $(GO) test . -run '^Test(Promtool|Drill)' -count=1 -v
+
+.PHONY: prometheus
+prometheus: ## install Prometheus and promtool, if there is none, where that is Debian's apt-get and allowed
+	@command -v prometheus >/dev/null && command -v promtool >/dev/null || { $(ROOT) apt-get update -q && $(ROOT) apt-get install -qy --no-install-recommends prometheus; }
+
+.PHONY: terminal
+terminal: tmux ## the tests of tqctl's screens, on a terminal of tmux
+	cd cmd/tqctl && $(GO) test . -run '^TestTerminal' -count=1 -v
+
+.PHONY: tmux
+tmux: ## install tmux, if there is none, where that is Debian's apt-get and allowed
+	@command -v tmux >/dev/null || { $(ROOT) apt-get update -q && $(ROOT) apt-get install -qy --no-install-recommends tmux; }
 
 .PHONY: demo
 demo: ## regenerate the example, then run its queue under faults for FOR (10s)
@@ -78,6 +111,7 @@ demo-chaos: ## drive a queue into backpressure and out, three times, and show th
 generate: ## rewrite every file that tqgen generates
 	$(GO) run ./cmd/tqgen ./...
 	@for m in $(GENERATED); do (cd $$m && $(GO) tool tqgen ./...); done
+	$(MAKE) observability
 
 .PHONY: golden
 golden: ## record the golden cases anew, each checked before it is written
@@ -91,6 +125,7 @@ reference: ## write docs/reference.md, and the code that documents quote, from t
 check: ## show generated files that are stale, edited or orphaned
 	$(GO) run ./cmd/tqgen check ./...
 	@for m in $(GENERATED); do (cd $$m && $(GO) tool tqgen check ./...); done
+	$(GO) run ./cmd/tqgen observability -check -out examples/lease/observability ./examples/lease
 
 .PHONY: lint
 lint: ## gofmt, vet and staticcheck, nested modules included

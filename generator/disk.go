@@ -30,7 +30,7 @@ func (r *run) add(f File) error {
 		if f.Disk, err = r.disk.ReadFile(f.Path); err != nil {
 			return fmt.Errorf("read %s: %w", f.Name, err)
 		}
-		f.Class = classify(f.Disk, f.Body)
+		f.Class = classify(&f)
 		if f.Body == nil {
 			f.Class = classifyOrphan(f.Disk)
 		}

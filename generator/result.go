@@ -7,6 +7,7 @@ import (
 
 	"github.com/tqgen/tqgen/generator/diag"
 	"github.com/tqgen/tqgen/generator/model"
+	"github.com/tqgen/tqgen/generator/monitoring"
 	"github.com/tqgen/tqgen/generator/verify"
 )
 
@@ -38,6 +39,8 @@ type File struct {
 	Source string // the payload it belongs to, "import/path.Type"
 	Body   []byte // what the file should be, nil if it should not exist
 	Disk   []byte // what it is, nil if it does not exist
+
+	sheet bool // a dashboard or alerts, and not Go
 }
 
 // Class says how a file on disk compares with the output.
@@ -64,14 +67,18 @@ var classNames = [...]string{
 func (c Class) String() string { return classNames[c] }
 
 // classify compares what is on disk with what a run rendered.
-func classify(disk, body []byte) Class {
-	if bytes.Equal(verify.Normalize(disk), body) {
+func classify(f *File) Class {
+	if bytes.Equal(verify.Normalize(f.Disk), f.Body) {
 		return Unchanged
 	}
-	switch state, _ := verify.Inspect(disk); {
+	state, _ := verify.Inspect(f.Disk)
+	if f.sheet {
+		state = monitoring.Inspect(f.Disk)
+	}
+	switch {
 	case state == verify.Intact:
 		return Stale
-	case state == verify.Edited && !bytes.HasPrefix(body, verify.Normalize(disk)):
+	case state == verify.Edited && !bytes.HasPrefix(f.Body, verify.Normalize(f.Disk)):
 		return Edited
 	case state == verify.NotOurs:
 		return Foreign
@@ -99,12 +106,15 @@ func (f *File) Diff() []byte {
 	return unified(f.Name, f.Disk, f.Body)
 }
 
-// findings are the codes and sentences check has for each class.
-var findings = map[Class]struct {
+// finding is what check has to say about a class.
+type finding struct {
 	code diag.Code
 	text string
 	help string
-}{
+}
+
+// findings are the codes and sentences check has for each class.
+var findings = map[Class]finding{
 	New:     {"TQ411", "missing: part of the output of %s", "run go generate"},
 	Stale:   {"TQ412", "stale: %s, its directive or tqgen changed since", "run go generate"},
 	Damaged: {"TQ413", "damaged: not the Go file that was generated from %s", "run go generate"},
@@ -117,8 +127,12 @@ func (r *Result) Findings() diag.List {
 	var list diag.List
 	for i := range r.Files {
 		f := &r.Files[i]
-		if finding, ok := findings[f.Class]; ok {
-			list.Addf(f.position(), finding.code, finding.text, f.Source).Helpf("%s", finding.help)
+		known, args := findings, []any{f.Source}
+		if f.sheet {
+			known, args = sheetFindings, nil
+		}
+		if finding, ok := known[f.Class]; ok {
+			list.Addf(f.position(), finding.code, finding.text, args...).Helpf("%s", finding.help)
 		} else {
 			f.refuse(&list, false)
 		}
@@ -132,6 +146,13 @@ func (r *Result) Findings() diag.List {
 // gives up what was edited, never what is not ours.
 func (f *File) refuse(list *diag.List, force bool) {
 	switch {
+	case f.sheet && f.Class == Edited && !force:
+		list.Addf(f.position(), "TQ401", "edited since it was generated").
+			Helpf("to keep the change, copy the file to a name of your own").
+			Helpf("to give it up, delete the file or run tqgen observability -force")
+	case f.sheet && f.Class == Foreign:
+		list.Addf(f.position(), "TQ402", "in the way of the output, and not written by tqgen").
+			Helpf("move or delete it, or choose another folder with -out")
 	case f.Class == Edited && !force:
 		list.Addf(f.position(), "TQ401", "edited since it was generated").
 			Helpf("to keep the change, make it in %s or its directive", f.Source).

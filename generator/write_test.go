@@ -331,7 +331,7 @@ func TestClassify(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if got := classify(test.disk, now); got != test.want {
+			if got := classify(&File{Disk: test.disk, Body: now}); got != test.want {
 				t.Errorf("classify says %v, want %v", got, test.want)
 			}
 		})

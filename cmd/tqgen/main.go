@@ -22,6 +22,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/tqgen/tqgen/generator"
@@ -41,11 +42,13 @@ usage:
   tqgen [flags] [packages]               write the output of packages (default .)
   tqgen check [flags] [packages]         write nothing; tell what a run would change
   tqgen explain [flags] TYPE [packages]  show what TYPE gets, and where each decision comes from
+  tqgen observability [flags] [packages] write a dashboard and alerts for queues (default ./...)
   tqgen version                          print the version
   tqgen help                             print this text
 
 Packages are named as for go build: ./... is the folder and all below it. A
-package in a folder called check, explain, version or help is ./check and so on.
+package in a folder called check, explain, observability, version or help is
+./check and so on.
 TYPE is ResourceLease, ./lease.ResourceLease or example.com/m/lease.ResourceLease.
 
 flags, which may stand before or after packages and TYPE:
@@ -54,6 +57,11 @@ flags, which may stand before or after packages and TYPE:
   -json       print diagnostics to standard output, one JSON object a line
   -tags list  build tags, separated by commas, as for go build
   -v          tell on standard error what was done and what took how long
+
+flags of observability besides:
+  -out dir    write into dir (default observability)
+  -check      write nothing; tell what a run would change, as check does
+  -drill n    divide the windows and holds of rules by n, to see alerts in seconds
 
 check prints a unified diff on standard output, fit for git apply, and one line
 a finding on standard error: edited, missing, stale, damaged, orphan or foreign.
@@ -107,6 +115,10 @@ type command struct {
 	packages       []string // none means "."
 	dir, tags      string
 	force, json, v bool
+
+	out      string // the flags of observability
+	checking bool
+	drill    int
 }
 
 func (c *command) verbs() map[string]func(context.Context) int {
@@ -116,6 +128,8 @@ func (c *command) verbs() map[string]func(context.Context) int {
 		"explain": c.explain,
 		"version": c.version,
 		"help":    c.help,
+
+		"observability": c.observability,
 	}
 }
 
@@ -129,6 +143,9 @@ func (c *command) parse(args []string) error {
 	flags.BoolVar(&c.force, "force", false, "")
 	flags.BoolVar(&c.json, "json", false, "")
 	flags.BoolVar(&c.v, "v", false, "")
+	flags.StringVar(&c.out, "out", "observability", "")
+	flags.BoolVar(&c.checking, "check", false, "")
+	flags.IntVar(&c.drill, "drill", 1, "")
 
 	words, err := interspersed(flags, args)
 	if errors.Is(err, flag.ErrHelp) {
@@ -142,8 +159,32 @@ func (c *command) parse(args []string) error {
 	if len(words) > 0 && words[0] != "" && c.verbs()[words[0]] != nil {
 		c.verb, words = words[0], words[1:]
 	}
+	if err := c.onlyObservability(flags); err != nil {
+		return err
+	}
 
 	return c.arguments(words)
+}
+
+// onlyObservability checks the flags of one verb.
+func (c *command) onlyObservability(flags *flag.FlagSet) (err error) {
+	flags.Visit(func(f *flag.Flag) {
+		if c.verb != "observability" && slices.Contains([]string{"out", "check", "drill"}, f.Name) {
+			err = fmt.Errorf("-%s is a flag of tqgen observability", f.Name)
+		}
+	})
+	switch {
+	case err != nil:
+		return err
+	case c.drill < 1:
+		return fmt.Errorf("-drill %d: not a number from 1", c.drill)
+	case c.out == "":
+		return errors.New("-out wants a folder")
+	case c.checking && c.force:
+		return errors.New("-force does not go with -check")
+	default:
+		return nil
+	}
 }
 
 // interspersed parses flags wherever they stand and gives the other arguments.
@@ -173,7 +214,7 @@ func (c *command) arguments(words []string) error {
 		}
 		c.typ, words = words[0], words[1:]
 	}
-	if c.force && c.verb != "" {
+	if c.force && c.verb != "" && c.verb != "observability" {
 		return fmt.Errorf("-force does not go with %s", c.verb)
 	}
 	c.packages = words
@@ -214,6 +255,26 @@ func (c *command) generate(ctx context.Context) int {
 	if c.stages(result); result.Settled {
 		return exitOK
 	}
+
+	return c.write(result)
+}
+
+// observability writes dashboards and alerts, or tells what that would change.
+func (c *command) observability(ctx context.Context) int {
+	result, err := generator.Observability(ctx, c.config(), generator.Sheets{Out: c.out, Drill: c.drill})
+	if err != nil {
+		return c.fail(err)
+	}
+	c.stages(result)
+	if c.checking {
+		return c.found(result)
+	}
+
+	return c.write(result)
+}
+
+// write makes the disk what the result says.
+func (c *command) write(result *generator.Result) int {
 	start := time.Now()
 	if err := result.Write(c.force); err != nil {
 		return c.fail(err)
@@ -230,6 +291,12 @@ func (c *command) check(ctx context.Context) int {
 		return c.fail(err)
 	}
 	c.stages(result)
+
+	return c.found(result)
+}
+
+// found tells what a write would change.
+func (c *command) found(result *generator.Result) int {
 	findings := result.Findings()
 	if len(findings) == 0 {
 		return exitOK

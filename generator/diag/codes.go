@@ -100,6 +100,8 @@ var kinds = map[Code]kind{
 	"TQ413": {ErrOutput, "damaged output"},
 	"TQ414": {ErrOutput, "orphaned output"},
 	"TQ415": {ErrOutput, "runtime of another generation"},
+	"TQ416": {ErrOutput, "two queues of one name"},
+	"TQ417": {ErrOutput, "no queue to watch"},
 	"TQ501": {ErrLoad, "no module"},
 	"TQ502": {ErrLoad, "pattern matches no package"},
 	"TQ503": {ErrLoad, "folder without Go files"},

@@ -18,7 +18,7 @@ import (
 // they read otherwise would be missing in a record, which might then hold
 // although it must not. The same goes for the environment.
 var noted = []string{
-	"generator", "generator/directive", "generator/load", "generator/model", "generator/plan", "generator/verify", "templates",
+	"generator", "generator/directive", "generator/load", "generator/model", "generator/monitoring", "generator/plan", "generator/verify", "templates",
 }
 
 // unnoted are the functions that look elsewhere than at their arguments, by

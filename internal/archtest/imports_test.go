@@ -42,7 +42,7 @@ var runtimes = []string{"runtime/jsonwire", "runtime/tq", "runtime/effect", "run
 var house = []room{
 	{path: "cmd/tqgen", own: []string{"generator", "generator/diag"}},
 	{path: "generator", own: []string{
-		"generator/diag", "generator/directive", "generator/load", "generator/plan", "generator/model",
+		"generator/diag", "generator/directive", "generator/load", "generator/plan", "generator/model", "generator/monitoring",
 		"generator/record", "generator/verify", "templates",
 	}},
 	{path: "generator/diag"},
@@ -54,6 +54,7 @@ var house = []room{
 		"generator/diag", "generator/directive", "generator/load", "generator/model",
 	}, other: []string{xtools}}, // for maps by type
 	{path: "generator/model"},
+	{path: "generator/monitoring", own: []string{"generator/model", "generator/verify", "internal/instrument"}},
 	{path: "generator/record"},
 	{path: "generator/verify", own: []string{"generator/diag", "generator/record"}},
 	{path: "templates", own: []string{"generator/model", "generator/verify"}, other: []string{jennifer}},
@@ -75,6 +76,9 @@ var house = []room{
 	{path: "runtime/diagnostics/client"},
 	{path: "runtime/tqtest", own: runtimes, other: []string{gocmp}},
 
+	{path: "examples/lease/peers", own: append([]string{"examples/lease/leasequeue"}, runtimes...), other: []string{
+		otel, otel + "/metric",
+	}},
 	{path: "examples/...", own: append([]string{
 		"examples/...", "runtime/replicationhttp", "runtime/backpressure", "runtime/backpressurehttp", "runtime/diagnostics",
 		"runtime/diagnostics/client",
@@ -100,7 +104,7 @@ var confined = []struct {
 	{"go/types", []string{"generator/load", "generator/plan", "generator/verify"}},
 	{xtools + "/go/packages", []string{"generator/load"}},
 	{jennifer + "/...", []string{"templates"}},
-	{otel + "/...", []string{"runtime/telemetry"}},
+	{otel + "/...", []string{"runtime/telemetry", "examples/lease/peers"}},
 }
 
 // unreachable says what must not be among everything a room leads to.

@@ -200,7 +200,8 @@ func TestReplicationPeersAreCapped(t *testing.T) {
 		must(t, l.Complete(bg))
 	}
 	points := eventually(t, m, func(points []point) bool {
-		return value(t, points, "taskqueue.replication.applied", "taskqueue.peer", "other") == 74
+		return value(t, points, "taskqueue.replication.applied", "taskqueue.peer", "other") == 74 &&
+			value(t, points, "omnirelay.resourcelease.replication.events", "rpc.peer", "other") > 0
 	})
 	peers := map[string]map[string]bool{}
 	for _, p := range points {

@@ -21,24 +21,10 @@ type call struct {
 	r         *http.Request
 	role      *role
 	procedure string
-	peer      string // who asks, as far as Authorize has found out
+	peer      string // who asks, as Authorize has found out
 	enqueued  EnqueueRequest
+	wanted    LeaseRequest
 	slow      bool // body and answer may be large
-}
-
-// authorize finds out who asks, and whether they may.
-func (c *call) authorize() error {
-	peer, err := c.s.o.Authorize(c.r, c.procedure)
-	var known *Error
-	switch {
-	case errors.As(err, &known):
-		return known
-	case err != nil:
-		return &Error{Status: http.StatusForbidden, Code: CodeForbidden, Message: "not for you", cause: err}
-	}
-	c.peer = peer
-
-	return checkPeer(peer)
 }
 
 // read hands the body, if there is one, to decode.

@@ -33,10 +33,16 @@ type Options struct {
 	// it. "resourcelease".
 	Namespace string
 
-	// Authorize says who asks, as far as request headers and certificates tell,
-	// and why this procedure is not for them. An *Error is answered as it is;
-	// any other error with 403 and not shown. Nil is [Claimed].
-	Authorize func(r *http.Request, procedure string) (peer string, err error)
+	// Authorize says who asks, and why this procedure is not for them. claimed is
+	// who they say they are, in the header Rpc-Caller or as peerId, "" if they do
+	// not; where it is not who they are they are refused. An *Error is answered
+	// as it is, any other error with 403 and not shown. The peer is the owner of
+	// leases in events and logs. Nil is [Claimed]; there are [Permitted] and
+	// [Certified].
+	Authorize func(r *http.Request, procedure, claimed string) (peer string, err error)
+	// Peers is told who waits for a task, says who may have one, and answers the
+	// procedure peers: a *peers.Tracker. Nil lets all have tasks.
+	Peers Peers
 	// Validate is called with each payload before it is accepted, by enqueue and
 	// by restore, after what every payload must have was checked. It does not
 	// change the payload. An *Error is answered as it is, any other error as
@@ -56,6 +62,16 @@ type Options struct {
 	// Logger is told of requests that were refused, without payloads. Nil is
 	// silence.
 	Logger *slog.Logger
+}
+
+// Peers knows how peers are.
+type Peers interface {
+	// Enter says that a peer asks for a lease, and returns whether it may have
+	// one. If so leave is called when it no longer waits; lost says that its
+	// connection has ended.
+	Enter(peer string) (leave func(lost bool), ok bool)
+	// ServeHTTP shows them.
+	http.Handler
 }
 
 func (o Options) withDefaults() Options {
@@ -193,11 +209,18 @@ func (s *Service) serve(c *call) error {
 		c.w.Header().Set("Allow", p.allowed())
 		return &Error{Status: http.StatusMethodNotAllowed, Code: CodeMethod, Message: "want " + p.allowed()}
 	}
-	if err := c.authorize(); err != nil {
+	claimed := c.r.Header.Get(PeerHeader)
+	if p.claims != nil {
+		var err error
+		if claimed, err = p.claims(c, claimed); err != nil {
+			return err
+		}
+	}
+	if err := c.authorize(claimed); err != nil {
 		return err
 	}
 	c.role = s.role.Load()
-	if c.role.queue == nil && name != "health" {
+	if c.role.queue == nil && !p.anywhere {
 		return notOwner(c.role.owner)
 	}
 

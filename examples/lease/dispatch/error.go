@@ -24,10 +24,11 @@ const (
 	CodeTokenRequired        = "resourcelease.ownership_token_required"
 	CodeRequestInvalid       = "resourcelease.request_invalid" // JSON that is malformed, of a wrong type, or out of range
 
-	CodeUnknownToken     = "error.resourcelease.unknown_token"   // the task of the token is not in the queue, or not any more
-	CodeFailed           = "error.resourcelease.failed"          // of fail, if it gives no code
-	CodeUnauthenticated  = "error.resourcelease.unauthenticated" // who asks is not known
-	CodeForbidden        = "error.resourcelease.forbidden"       // who asks may not
+	CodeUnknownToken     = "error.resourcelease.unknown_token"     // the task of the token is not in the queue, or not any more
+	CodeFailed           = "error.resourcelease.failed"            // of fail, if it gives no code
+	CodeUnauthenticated  = "error.resourcelease.unauthenticated"   // who asks is not known
+	CodeForbidden        = "error.resourcelease.forbidden"         // who asks may not
+	CodeNotEligible      = "error.resourcelease.peer_not_eligible" // it gets no leases for now
 	CodeUnknownProcedure = "error.resourcelease.unknown_procedure"
 	CodeMethod           = "error.resourcelease.method_not_allowed"
 	CodeMediaType        = "error.resourcelease.media_type_unsupported"
@@ -64,6 +65,16 @@ func (e *Error) Unwrap() error { return e.cause }
 // invalid is a request that no repetition makes good.
 func invalid(code, path, message string) *Error {
 	return &Error{Status: http.StatusBadRequest, Code: code, Path: path, Message: message}
+}
+
+// forbidden is what a hook says who refuses somebody.
+func forbidden(err error) *Error {
+	var known *Error
+	if errors.As(err, &known) {
+		return known
+	}
+
+	return &Error{Status: http.StatusForbidden, Code: CodeForbidden, Message: "not for you", cause: err}
 }
 
 // answers are what the queue's errors are on the wire. The first that an error

@@ -18,6 +18,11 @@ import (
 type procedure struct {
 	serve func(*call) error
 	reads bool // it changes nothing, so GET will do
+	// anywhere says that it needs no queue.
+	anywhere bool
+	// claims, if set, reads the body for who asks by its own word; the header has
+	// said already who that is, or "".
+	claims func(c *call, header string) (string, error)
 }
 
 func (p procedure) allowed() string {
@@ -30,7 +35,7 @@ func (p procedure) allowed() string {
 
 var procedures = map[string]procedure{
 	"enqueue":   {serve: (*call).enqueue},
-	"lease":     {serve: (*call).lease},
+	"lease":     {serve: (*call).lease, claims: (*call).leasePeer},
 	"complete":  {serve: (*call).complete},
 	"heartbeat": {serve: (*call).heartbeat},
 	"release":   {serve: (*call).release},
@@ -38,7 +43,8 @@ var procedures = map[string]procedure{
 	"drain":     {serve: (*call).drain},
 	"restore":   {serve: (*call).restore},
 	"stats":     {serve: (*call).stats, reads: true},
-	"health":    {serve: (*call).health, reads: true},
+	"health":    {serve: (*call).health, reads: true, anywhere: true},
+	"peers":     {serve: (*call).peers, reads: true, anywhere: true},
 }
 
 type callKey struct{}
@@ -98,27 +104,47 @@ func (c *call) admit() error {
 
 // lease waits for a task. One that its peer cannot have got goes to another.
 func (c *call) lease() error {
-	req, err := c.leaseRequest()
-	if err != nil {
-		return err
-	}
 	if err := context.Cause(c.s.open); err != nil {
 		return err
 	}
-	l, err := c.take(req)
+	leave, ok := c.enter()
+	if !ok {
+		return &Error{
+			Status: http.StatusServiceUnavailable, Code: CodeNotEligible, RetryAfter: time.Second,
+			Message: "this peer gets no leases for now",
+		}
+	}
+	lost := true
+	defer func() { leave(lost) }()
+	l, err := c.take()
 	switch {
 	case errors.Is(err, tq.ErrEmpty):
-		return c.send(http.StatusNoContent, nil)
-	case err != nil:
-		return err
+		err = c.send(http.StatusNoContent, nil)
+	case err == nil:
+		err = c.grant(&l)
 	}
+	lost = errors.Is(err, errGone) || c.r.Context().Err() != nil
+
+	return err
+}
+
+func (c *call) enter() (leave func(lost bool), ok bool) {
+	if c.s.o.Peers == nil {
+		return func(bool) {}, true
+	}
+
+	return c.s.o.Peers.Enter(c.peer)
+}
+
+// grant tells of a lease, or gives it back.
+func (c *call) grant(l *leasequeue.Lease) error {
 	until := l.Deadline()
 	res := LeaseResponse{
 		Payload: l.Payload, SequenceID: l.Token.Task.Sequence, Attempt: l.Attempt, EnqueuedAt: l.EnqueuedAt,
 		LastError: l.LastError, OwnershipToken: l.Token, OwnerPeerID: c.peer,
 		LeaseExpiration: until, LeaseSeconds: time.Until(until).Seconds(),
 	}
-	err = c.r.Context().Err()
+	err := c.r.Context().Err()
 	if err == nil {
 		err = c.answer(http.StatusOK, func(dst []byte) ([]byte, error) { return AppendLeaseResponseJSON(dst, &res) })
 	}
@@ -130,32 +156,29 @@ func (c *call) lease() error {
 	return nil
 }
 
-func (c *call) leaseRequest() (req LeaseRequest, err error) {
-	err = c.read(c.s.o.MaxBody, true, func(b []byte) error { return DecodeLeaseRequestJSON(b, &req) })
-	if err != nil {
-		return req, err
-	}
-	if req.WaitSeconds != nil && *req.WaitSeconds < 0 {
-		return req, invalid(CodeRequestInvalid, "waitSeconds", "waitSeconds is negative")
-	}
+// leasePeer reads the request for who is to own the lease.
+func (c *call) leasePeer(header string) (string, error) {
+	req := &c.wanted
+	err := c.read(c.s.o.MaxBody, true, func(b []byte) error { return DecodeLeaseRequestJSON(b, req) })
 	switch {
-	case req.PeerID == "" || req.PeerID == c.peer:
-	case c.peer == "":
-		c.peer = req.PeerID
+	case err != nil:
+		return "", err
+	case req.WaitSeconds != nil && *req.WaitSeconds < 0:
+		return "", invalid(CodeRequestInvalid, "waitSeconds", "waitSeconds is negative")
+	case req.PeerID == "":
+		return header, nil
+	case header != "" && header != req.PeerID:
+		return "", invalid(CodeRequestInvalid, "peerId", "peerId is not who the header says it is")
 	default:
-		return req, &Error{
-			Status: http.StatusForbidden, Code: CodeForbidden, Path: "peerId", Message: "you are not who you say you are",
-		}
+		return req.PeerID, nil
 	}
-
-	return req, checkPeer(c.peer)
 }
 
 // take leases a task, or answers tq.ErrEmpty.
-func (c *call) take(req LeaseRequest) (leasequeue.Lease, error) {
+func (c *call) take() (leasequeue.Lease, error) {
 	wait := c.s.o.MaxWait
-	if req.WaitSeconds != nil {
-		wait = seconds(min(*req.WaitSeconds, wait.Seconds()))
+	if c.wanted.WaitSeconds != nil {
+		wait = seconds(min(*c.wanted.WaitSeconds, wait.Seconds()))
 	}
 	ctx, done := c.waiting(wait, tq.ErrEmpty)
 	defer done()
@@ -435,6 +458,16 @@ func (c *call) health() error {
 	}
 
 	return c.answer(status, func(dst []byte) ([]byte, error) { return AppendHealthJSON(dst, &res) })
+}
+
+func (c *call) peers() error {
+	if c.s.o.Peers == nil {
+		return &Error{Status: http.StatusNotFound, Code: CodeUnknownProcedure, Message: "peers are not followed here"}
+	}
+	_ = http.NewResponseController(c.w).SetWriteDeadline(time.Now().Add(c.s.o.WriteTimeout))
+	c.s.o.Peers.ServeHTTP(c.w, c.r)
+
+	return nil
 }
 
 // seconds is a duration that is not negative; what it cannot hold is the

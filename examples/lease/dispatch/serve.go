@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"log/slog"
 	"net"
 	"net/http"
 	"time"
@@ -27,6 +28,7 @@ type ServeOptions struct {
 func Serve(ctx context.Context, l net.Listener, s *Service, o ServeOptions) error {
 	server := &http.Server{
 		Handler: o.Handler, TLSConfig: o.TLS,
+		ErrorLog:          slog.NewLogLogger(s.o.Logger.Handler(), slog.LevelInfo),
 		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 	}
 	if server.Handler == nil {

@@ -2,11 +2,7 @@ package dispatch
 
 import (
 	"errors"
-	"fmt"
-	"net/http"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/tqgen/tqgen/examples/lease"
 )
@@ -36,29 +32,4 @@ func (s *Service) validate(p *lease.ResourceLease, path string) error {
 	}
 
 	return invalid(CodePayloadInvalid, path, err.Error())
-}
-
-// PeerHeader is where [Claimed] looks for who asks.
-const PeerHeader = "Rpc-Caller"
-
-// Claimed takes the word of whoever asks: the peer is what the header
-// Rpc-Caller says, or else the peerId of the request. It is for networks on
-// which everybody is trusted.
-func Claimed(r *http.Request, _ string) (peer string, err error) {
-	return r.Header.Get(PeerHeader), nil
-}
-
-// maxPeer bounds names of peers, which stand in events, logs and metrics.
-const maxPeer = 128
-
-func checkPeer(peer string) error {
-	odd := func(r rune) bool { return !unicode.IsPrint(r) }
-	if len(peer) > maxPeer || !utf8.ValidString(peer) || strings.ContainsFunc(peer, odd) {
-		return &Error{
-			Status: http.StatusBadRequest, Code: CodeRequestInvalid, Path: "peerId",
-			Message: fmt.Sprintf("the name of a peer has at most %d bytes, all of them printable", maxPeer),
-		}
-	}
-
-	return nil
 }

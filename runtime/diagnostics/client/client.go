@@ -64,11 +64,6 @@ func (e *StatusError) Error() string {
 	return fmt.Sprintf("client: status %d: %s", e.Status, bytes.TrimSpace([]byte(e.Body)))
 }
 
-// permanent says that asking again will not help.
-func (e *StatusError) permanent() bool {
-	return e.Status < 500 && e.Status != http.StatusTooManyRequests && e.Status != http.StatusRequestTimeout
-}
-
 // Errors of a connection.
 var (
 	// ErrTooLong is an event, or a line, of more than a MiB.
@@ -80,10 +75,20 @@ var (
 	ErrNoStream = errors.New("client: the answer is no event stream")
 )
 
+// Permanent says whether asking again does not help: the answer is a status that
+// says so, or no stream.
+func Permanent(err error) bool {
+	if status, ok := errors.AsType[*StatusError](err); ok {
+		s := status.Status
+		return s < 500 && s != http.StatusTooManyRequests && s != http.StatusRequestTimeout
+	}
+
+	return errors.Is(err, ErrNoStream)
+}
+
 // Events gives one event after another. Why a connection failed or ended it
 // gives as an error, and then tries again if the caller goes on. It ends with
-// ctx's error, with a *[StatusError] that will not go away, or with
-// [ErrNoStream].
+// ctx's error, or one that is [Permanent].
 func (c *Client) Events(ctx context.Context) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		after := c.After
@@ -99,13 +104,11 @@ func (c *Client) Events(ctx context.Context) iter.Seq2[Event, error] {
 			if ctx.Err() != nil {
 				err = ctx.Err()
 			}
-			status, refused := errors.AsType[*StatusError](err)
-			final := ctx.Err() != nil || refused && status.permanent() || errors.Is(err, ErrNoStream)
-			if !yield(Event{}, err) || final {
+			if !yield(Event{}, err) || ctx.Err() != nil || Permanent(err) {
 				return
 			}
 			wait := pause
-			if refused {
+			if status, ok := errors.AsType[*StatusError](err); ok {
 				wait = max(wait, min(status.RetryAfter, most))
 			}
 			if !sleep(ctx, c.stretch(wait)) {
