@@ -434,7 +434,7 @@ func watchScreen(ctx context.Context, f *feed, s surroundings, a aim) error {
 	in := &inbox{ctx, make(chan tea.Msg, 1024)}
 	m := newScreen(f.topic, f.host.name(), a, timeNow)
 	m.next = in.next
-	p := tea.NewProgram(m, tea.WithInput(s.stdin), tea.WithOutput(s.stdout), tea.WithoutSignalHandler())
+	p := tea.NewProgram(m, tea.WithOutput(s.stdout), tea.WithoutSignalHandler())
 	ended := make(chan error, 1)
 	go func() {
 		ended <- f.follow(ctx, in)
