@@ -231,8 +231,8 @@ func TestInvariant39EveryField(t *testing.T) {
 			Queue: "resource-lease", ObservedAt: stats.ObservedAt, Pending: 4, Dead: 1, Capacity: 16, High: 4, Low: 1,
 			OldestAgeSeconds: 0.5, WaitP50Seconds: 0.3, WaitP99Seconds: 0.3,
 			Attempts: [7]uint64{1}, Replication: []diagnostics.Replication{},
-			Total:    diagnostics.Outcomes{Enqueued: 5, Leased: 1, Failed: 1, DeadLettered: 1},
-			PerSec:   diagnostics.Rates{Enqueued: 5, Leased: 1, Failed: 1, DeadLettered: 1},
+			Total:  diagnostics.Outcomes{Enqueued: 5, Leased: 1, Failed: 1, DeadLettered: 1},
+			PerSec: diagnostics.Rates{Enqueued: 5, Leased: 1, Failed: 1, DeadLettered: 1},
 		}
 		if diff := cmp.Diff(wantStats, stats); diff != "" {
 			t.Errorf("stats (-want +got):\n%s", diff)

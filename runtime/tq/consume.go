@@ -77,7 +77,7 @@ func (e *Engine) tryTake(now Instant, owner string) (Slot, error) {
 
 		return noSlot, ErrEmpty // and wait for the drain to end
 	}
-	if !e.consumers.mayPass() {
+	if e.paused || !e.consumers.mayPass() {
 		return noSlot, ErrEmpty
 	}
 
@@ -125,7 +125,7 @@ func (e *Engine) waitTask(ctx context.Context, owner string) (Slot, error) {
 			e.settle(e.core.last)
 			return noSlot, err
 		}
-		if e.gate.open() {
+		if e.gate.open() && !e.paused {
 			if i, err := e.grant(e.clock.now(), owner); err != ErrEmpty {
 				return i, err
 			}

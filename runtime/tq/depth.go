@@ -178,6 +178,30 @@ func (p *Probe) Options() Options { return (*Engine)(p).Options() }
 // Stats is one consistent reading.
 func (p *Probe) Stats() Stats { return (*Engine)(p).Stats() }
 
+// Pause stops granting tasks, or goes on. While the queue is paused callers who
+// wait for a task go on waiting, TryTake answers ErrEmpty, and everything else is
+// as ever: producers, leases that were granted before, deadlines, Drain, Close.
+// When it goes on those who wait are served in order.
+//
+// It is no event, and part of this queue alone: its replicas are not paused, and
+// neither is what is restored from it. Draining and reopening the queue leaves it
+// paused. Pausing twice is once.
+func (p *Probe) Pause(paused bool) {
+	e := (*Engine)(p)
+	e.lockAll()
+	defer e.Unlock()
+	e.paused = paused
+}
+
+// Paused says whether the queue is paused: see [Probe.Pause].
+func (p *Probe) Paused() bool {
+	e := (*Engine)(p)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+
+	return e.paused
+}
+
 // DeadLetters lists up to limit dead letters whose number is above after, in
 // the order they died. The error is ErrDeposed.
 func (p *Probe) DeadLetters(after uint64, limit int) ([]TaskRef, error) {

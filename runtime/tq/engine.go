@@ -47,6 +47,7 @@ type Engine struct {
 
 	mu        sync.Mutex
 	whole     bool   // who holds mu holds pmu, too; guarded by mu
+	paused    bool   // nothing is granted; guarded by mu
 	consumers line   // wait for a ready task; guarded by mu
 	drainEnds signal // guarded by mu
 	leasesEnd signal // nothing is leased any more; guarded by mu
@@ -218,7 +219,7 @@ func (e *Engine) settle(now Instant) {
 // callConsumer wakes the consumer that is first in line if a task is ready, or
 // has the next producer come by. mu is held.
 func (e *Engine) callConsumer(now Instant) {
-	if e.consumers.woken || !e.gate.open() {
+	if e.consumers.woken || e.paused || !e.gate.open() {
 		return
 	}
 	for !e.core.grantable(now) {
@@ -340,7 +341,7 @@ func (e *Engine) Stats() Stats {
 	defer e.Unlock()
 	c := &e.core
 	s := Stats{
-		Exact: true, Ready: len(c.first) + c.ready.n + len(c.due), Delayed: len(c.delayed), Leased: c.leased.n,
+		Exact: true, Paused: e.paused, Ready: len(c.first) + c.ready.n + len(c.due), Delayed: len(c.delayed), Leased: c.leased.n,
 		Dead: c.dead.n, Capacity: c.opt.Capacity, WaitingProducers: e.producers.n, WaitingConsumers: e.consumers.n,
 		Counters: c.count, Sequence: c.log.seq, LogBytes: c.log.bytes, Readers: len(e.cursors), HighestEpoch: c.epoch,
 	}

@@ -291,6 +291,49 @@ func hotPathsAllocateNothing(t *testing.T, trace func(context.Context) string) {
 	}
 }
 
+// A pause that comes between the wake-up of a caller and its look at the queue
+// leaves it first in line.
+func TestPauseAfterTheWakeUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e, s := open(t, unitOptions())
+		defer e.Close()
+		e.Probe().Pause(true)
+		put(t, e, s, 1)
+		put(t, e, s, 2)
+		got := make(chan Grant, 2)
+		for range 2 {
+			go func() {
+				var g Grant
+				if err := e.Take(context.Background(), "", &g); err != nil {
+					t.Error(err)
+				}
+				e.Unlock()
+				got <- g
+			}()
+			synctest.Wait()
+		}
+		first := e.consumers.head
+		for range 2 * patience {
+			e.lockAll()
+			e.paused = false
+			e.settle(e.core.last) // wakes the first
+			e.paused = true
+			e.Unlock()
+			synctest.Wait()
+			if st := e.Stats(); st.Leased != 0 || st.WaitingConsumers != 2 || e.consumers.head != first {
+				t.Fatalf("paused: %+v", st)
+			}
+		}
+		e.Probe().Pause(false)
+		for want := range uint64(2) {
+			if g := <-got; g.Token.Task.Sequence != want+1 {
+				t.Errorf("granted %v, want the task of sequence %d", g.Token.Task, want+1)
+			}
+		}
+	})
+}
+
 func TestATaskIsThereTheMomentItsLeaseIsOver(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

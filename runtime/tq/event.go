@@ -157,7 +157,8 @@ type SnapshotHeader struct {
 
 // Stats is one reading of a queue.
 type Stats struct {
-	Exact bool // all figures are of one moment
+	Exact  bool // all figures are of one moment
+	Paused bool // nothing is granted: see Probe.Pause
 
 	Ready, Delayed, Leased, Dead int
 	Capacity                     int

@@ -24,6 +24,7 @@ type model struct {
 	accepted        uint64   // sequence of the last identity given
 	epoch           tq.Epoch // every grant exceeds this one
 	drained, closed bool
+	paused          bool
 	restored        map[string]bool // ids of snapshots
 	trace           string          // that producers are in
 
@@ -199,7 +200,7 @@ func (m *model) grant(now time.Duration, owner string, epoch tq.Epoch) (*mTask, 
 	switch {
 	case m.shut() != nil:
 		return nil, m.shut()
-	case len(ready) == 0:
+	case m.paused || len(ready) == 0:
 		return nil, tq.ErrEmpty
 	}
 	t := ready[0]

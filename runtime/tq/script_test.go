@@ -143,6 +143,7 @@ var steps = []struct {
 	{2, "watchNow", (*player).watchNow},
 	{2, "reopen", (*player).reopen},
 	{2, "attach", (*player).attach},
+	{3, "pause", (*player).pause},
 	{1, "close", (*player).close},
 }
 
@@ -639,6 +640,23 @@ func (p *player) attach(_, _ int) (err error) {
 	return err
 }
 
+// pause pauses the queue, or ends that. A pause mostly ends with the step, in
+// which somebody asks for a task in vain.
+func (p *player) pause(a, b int) error {
+	p.m.paused = !p.m.paused
+	p.q.Probe().Pause(p.m.paused)
+	if !p.m.paused || a%4 == 0 {
+		return nil
+	}
+	if err := errors.Join(p.take(a, b), p.takeBatch(a, b), p.enqueue(a, b)); err != nil {
+		return err
+	}
+	p.m.paused = false
+	p.q.Probe().Pause(false)
+
+	return nil
+}
+
 func (p *player) close(a, b int) error {
 	if a%64 != 0 {
 		return p.sleep(a, b)
@@ -665,6 +683,9 @@ func (p *player) compare() error {
 		if got.OldestReady != oldest {
 			return fmt.Errorf("the oldest is ready for %v, want %v", got.OldestReady, oldest)
 		}
+	}
+	if got.Paused != want.paused || p.q.Probe().Paused() != want.paused {
+		return fmt.Errorf("paused: %v, want %v", got.Paused, want.paused)
 	}
 	if !slices.Equal(counts, wantCounts) {
 		return fmt.Errorf("ready, delayed, leased, dead: %v, want %v", counts, wantCounts)
