@@ -85,6 +85,11 @@ func (c *connection) open() (*host, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.tokenFile != "" {
+		if _, err := os.ReadFile(c.tokenFile); err != nil {
+			return nil, fmt.Errorf("--token-file: %w", err)
+		}
+	}
 	security, err := c.tls()
 	if err != nil {
 		return nil, err

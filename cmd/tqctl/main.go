@@ -77,6 +77,15 @@ type failure struct {
 func (f *failure) Error() string { return f.err.Error() }
 func (f *failure) Unwrap() error { return f.err }
 
+// helpFor is what can be done about an error; "" if that is not known.
+func helpFor(err error) string {
+	if f, ok := errors.AsType[*failure](err); ok {
+		return f.help
+	}
+
+	return ""
+}
+
 // complain tells of an error. Its text may come from anywhere.
 func complain(w io.Writer, command *cobra.Command, err error) {
 	lines := strings.Split(strings.TrimSpace(err.Error()), "\n")

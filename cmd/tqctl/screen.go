@@ -10,6 +10,8 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
+
+	"github.com/tqgen/tqgen/runtime/diagnostics"
 )
 
 // screen is the full-screen form of a watch.
@@ -101,10 +103,16 @@ func (m *screen) take(msg tea.Msg) tea.Cmd {
 		m.link, m.why = live, ""
 	case lostMsg:
 		m.link, m.why = reconnecting, clean(msg.err.Error())
+		if help := helpFor(msg.err); help != "" {
+			m.why += " · " + clean(help)
+		}
 	case warnMsg:
 		m.warned = clean(msg.err.Error())
 	case heardMsg:
 		m.now.apply(msg.event, m.clock())
+		if msg.event.kind == diagnostics.TypeSnapshot {
+			m.warned = "" // of what is told anew
+		}
 		if !msg.event.snapshot {
 			return m.aimed(false)
 		}

@@ -216,8 +216,9 @@ func TestBackpressureScreen(t *testing.T) {
 			ObservedAt: noon.Add(-age),
 		}
 	}
+	s.clock = func() time.Time { return noon.Add(time.Hour) } // ours is wrong
 	both := []backpressure.Signal{signal("mails", false, 0, time.Minute), signal("orders", true, 3, time.Minute)}
-	s.event(diagnostics.TypeSnapshot, false, diagnostics.Snapshot{Backpressure: both})
+	s.event(diagnostics.TypeSnapshot, false, diagnostics.Snapshot{Backpressure: both, ObservedAt: noon})
 	for _, one := range both {
 		s.event(diagnostics.TypeBackpressure, true, one)
 	}

@@ -84,7 +84,7 @@ func showSignals(s *state, now time.Time) table {
 		if v.Active {
 			state = cell{"ACTIVE", bad}
 		}
-		age := now.Sub(v.since)
+		age := now.Add(s.skew).Sub(v.since)
 		lasts := seconds(age.Seconds())
 		switch {
 		case v.since.IsZero(), v.atLeast && age < time.Second:

@@ -379,6 +379,7 @@ func TestWatchMisuse(t *testing.T) {
 		"queues --ca /nowhere":                   "--ca: open /nowhere",
 		"queues --cert x":                        "--cert and --key go together",
 		"queues --timeout 0s":                    "above zero",
+		"queues --token-file /nowhere":           "--token-file: open /nowhere",
 		"queues --once --url http://127.0.0.1:1": "connection refused\n\thelp: does the service run",
 	} {
 		got := tqctl(t, nil, append([]string{"watch"}, strings.Fields(args)...)...)
