@@ -155,6 +155,9 @@ func queueDetails(s *state, q diagnostics.QueueStats) []pair {
 	for i, n := range q.Attempts {
 		attempts += fmt.Sprintf("%s: %s   ", bounds[i], count(n))
 	}
+	if q.AttemptsLost > 0 {
+		attempts += "not counted: " + count(q.AttemptsLost)
+	}
 	under := "no"
 	if s.under(q.Queue) {
 		under = "yes"
@@ -271,7 +274,8 @@ func (p *peer) details(s *state) []pair {
 
 	return append(pairs,
 		pair{"latest", fmt.Sprintf("%s %s of task %s, attempt %s", e.Kind, count(e.Sequence), e.Task, count(e.Attempt))},
-		pair{"occurred", date(e.OccurredAt)}, pair{"after it", plural(e.SequenceDelta, "event") + " known"},
+		pair{"occurred", date(e.OccurredAt)},
+		pair{"place", fmt.Sprintf("%s above the one before, %s known behind it", count(e.SequenceDelta), count(e.Behind))},
 	)
 }
 
