@@ -162,7 +162,12 @@ q quit  p pause  ↑↓ select  enter details  ? help`
 	}
 	s.press("enter")
 	s.sees(true, "pending        2,000 of 4,096", "backpressure   yes, from 3,072 to 1,536", "esc back")
-	s.press("esc", "end", "down")
+	s.press("esc")
+	paused := stats("mails", 2000)
+	paused.Paused = true
+	s.event(diagnostics.TypeStats, false, paused)
+	s.sees(true, "QUEUE     STATE   PENDING", "mails     PAUSED    2,000", "orders                  0")
+	s.press("end", "down")
 	if s.chosen() != "orders" {
 		t.Errorf("the last is %q", s.chosen())
 	}
