@@ -68,8 +68,8 @@ var house = []room{
 	{path: "runtime/backpressure", own: []string{"runtime/tq"}, other: []string{xtime}},
 	{path: "runtime/backpressurehttp", own: []string{"runtime/backpressure"}},
 	{
-		path: "runtime/telemetry",
-		own:  []string{"runtime/replication", "runtime/tq", "runtime/effect", "runtime/backpressure", "internal/instrument"},
+		path:  "runtime/telemetry",
+		own:   []string{"runtime/replication", "runtime/tq", "runtime/effect", "runtime/backpressure", "internal/instrument"},
 		other: []string{otel, otel + "/metric", otel + "/trace"},
 	},
 	{path: "runtime/diagnostics", own: []string{"runtime/replication", "runtime/tq", "runtime/backpressure"}},
@@ -81,6 +81,7 @@ var house = []room{
 	}},
 	{path: "examples/...", own: append([]string{
 		"examples/...", "runtime/replicationhttp", "runtime/backpressure", "runtime/backpressurehttp", "runtime/diagnostics",
+		"runtime/diagnostics/client",
 	}, runtimes...)},
 	{path: "golden"},          // tests only, as here
 	{path: "golden/typefuzz"}, // tests only
