@@ -48,7 +48,7 @@ build: ## compile everything, and the commands into bin/
 test: build lint check unit race ## everything that needs Go and its modules alone
 
 .PHONY: verify
-verify: page terminal alerts grpc fuzz storm types mutate demo-failover ## what needs other programs than Go, and what takes longer
+verify: page terminal alerts grpc fuzz storm types mutate demo-failover demo-chaos ## what needs other programs than Go, and what takes longer
 
 .PHONY: page
 page: chromium ## the tests of the diagnostics page, in headless Chromium
@@ -102,6 +102,10 @@ demo: ## regenerate the example, then run its queue under faults for FOR (10s)
 demo-failover: ## kill the owner of a replicated queue, twice for each of FAILOVERS, and account for every task
 	$(GO) build -o bin/ ./examples/lease/cmd/failover
 	@for seed in $(FAILOVERS); do bin/failover -seed $$seed && bin/failover -seed $$seed -sync || exit; done
+
+.PHONY: demo-chaos
+demo-chaos: ## drive a queue into backpressure and out, three times, and show that a client of the stream saw every transition
+	$(GO) run ./examples/lease/cmd/chaos
 
 .PHONY: generate
 generate: ## rewrite every file that tqgen generates

@@ -18,6 +18,7 @@ import (
 	"github.com/tqgen/tqgen/examples/lease/leasequeue"
 	"github.com/tqgen/tqgen/runtime/backpressure"
 	"github.com/tqgen/tqgen/runtime/diagnostics"
+	"github.com/tqgen/tqgen/runtime/replication"
 	"github.com/tqgen/tqgen/runtime/tq"
 )
 
@@ -97,6 +98,41 @@ func (s *service) attach(name string) *leasequeue.Local {
 	return q
 }
 
+// replicate attaches a source of q, and a sink that follows it. The sink applies
+// an event for each token of apply; closed, all of them.
+func (s *service) replicate(q *leasequeue.Local) (apply chan struct{}) {
+	s.t.Helper()
+	reader, err := q.Watch(tq.Latest)
+	must(s.t, err)
+	source := leasequeue.NewSource(reader, leasequeue.SourceOptions{Stamp: replication.Stamp{Peer: "node", Shard: "eu"}})
+	apply = make(chan struct{})
+	sink, err := leasequeue.NewSink(leasequeue.SinkOptions{Stream: "audit", Batch: 1},
+		func(ctx context.Context, _ *leasequeue.Event) error {
+			select {
+			case <-apply:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		})
+	must(s.t, err)
+	must(s.t, s.host.Load().AttachSource(source))
+	must(s.t, s.host.Load().AttachSink(sink))
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = sink.Follow(ctx, source) // ends with ctx's error
+	}()
+	s.t.Cleanup(func() {
+		cancel()
+		<-done
+		_ = reader.Close()
+	})
+
+	return apply
+}
+
 func enqueue(t testing.TB, q *leasequeue.Local, n int) {
 	t.Helper()
 	for range n {
@@ -133,7 +169,7 @@ type ran struct {
 func tqctl(t testing.TB, env []string, args ...string) ran {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
-	status := run(t.Context(), args, surroundings{strings.NewReader(""), &stdout, &stderr, getenv(env)})
+	status := run(t.Context(), args, surroundings{&stdout, &stderr, getenv(env)})
 
 	return ran{status, stdout.String(), stderr.String()}
 }
@@ -169,7 +205,7 @@ func startWatch(t testing.TB, args ...string) *watcher {
 	go func() {
 		defer close(w.done)
 		args := append([]string{"watch"}, args...)
-		w.status = run(ctx, args, surroundings{strings.NewReader(""), to, &w.complaint, getenv(nil)})
+		w.status = run(ctx, args, surroundings{to, &w.complaint, getenv(nil)})
 		_ = to.Close()
 	}()
 	t.Cleanup(func() {

@@ -39,7 +39,8 @@ func open(t testing.TB, width, height int, args ...string) *terminal {
 	must(t, err)
 	term := &terminal{t, filepath.Join(dir, "s")}
 	t.Cleanup(func() { _ = exec.Command("tmux", "-S", term.socket, "kill-server").Run() })
-	script := fmt.Sprintf(`TQCTL_PLAYED=1 '%s' "$@"; echo "status $?"; exec cat`, me)
+	// What comes by standard input is not for it: keys come from the terminal.
+	script := fmt.Sprintf(`TQCTL_PLAYED=1 '%s' "$@" </dev/null; echo "status $?"; exec cat`, me)
 	term.tmux(append([]string{
 		"-f", os.DevNull, "-u", "new-session", "-d", "-x", fmt.Sprint(width), "-y", fmt.Sprint(height), "--",
 		"sh", "-c", script, "sh",
@@ -207,6 +208,28 @@ func TestTerminalRestart(t *testing.T) {
 	enqueue(t, s.attach("orders"), 5)
 	m.sees("live", "1 restart of the host")
 	m.matches(`^orders +5 `)
+	m.press("q")
+	m.sees("status 0")
+}
+
+// A sink that does not come on falls behind, and catches up.
+func TestTerminalReplication(t *testing.T) {
+	t.Parallel()
+	s := serve(t, lively)
+	q := s.attach("orders")
+	apply := s.replicate(q)
+	m := open(t, 140, 20, "watch", "replication", "--url", s.URL)
+	m.sees("live", "TO CHECKPOINT")
+	m.matches(`^orders +source eu +0 +0 `)
+	enqueue(t, q, 9)
+	m.matches(`^orders +source eu +node +9 +0 .* Enqueued 9$`)
+	m.matches(`^not known yet +sink audit `)
+	apply <- struct{}{}
+	m.matches(`^orders +sink audit eu +node +1 +8 .* Enqueued 1$`)
+	close(apply)
+	m.matches(`^orders +sink audit eu +node +9 +0 .* 9 +0 +0 +Enqueued 9$`)
+	m.press("Down", "Enter")
+	m.sees("position       9 of 9 known, 0 behind", "role           sink")
 	m.press("q")
 	m.sees("status 0")
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/tqgen/tqgen/runtime/diagnostics"
@@ -22,7 +21,7 @@ func (t topic) show(s *state, now time.Time) table {
 	case topicQueues:
 		return showQueues(s)
 	case topicReplication:
-		return showReaders(s)
+		return showReplication(s)
 	default:
 		return showLetters(s)
 	}
@@ -37,7 +36,13 @@ func (t topic) details(s *state, key string) []pair {
 				return signalDetails(s, k)
 			}
 		}
-	case topicQueues, topicReplication:
+	case topicReplication:
+		for _, p := range sortedPeers(s) {
+			if p.key() == key {
+				return p.details(s)
+			}
+		}
+	case topicQueues:
 		if q, ok := s.queues[key]; ok {
 			return queueDetails(s, q.QueueStats)
 		}
@@ -78,7 +83,7 @@ func showSignals(s *state, now time.Time) table {
 		if v.Active {
 			state = cell{"ACTIVE", bad}
 		}
-		age := now.Sub(v.since)
+		age := now.Add(s.skew).Sub(v.since)
 		lasts := seconds(age.Seconds())
 		switch {
 		case v.since.IsZero(), v.atLeast && age < time.Second:
@@ -99,7 +104,7 @@ func signalDetails(s *state, k signalKey) []pair {
 	v := s.signals[k]
 
 	return []pair{
-		{"queue", v.Queue}, {"shard", v.Shard}, {"backpressure", strconv.FormatBool(v.Active)},
+		{"queue", v.Queue}, {"shard", v.Shard}, {"backpressure", yes(v.Active)},
 		{"since", date(v.since)}, {"told", date(v.ObservedAt)}, {"pending then", count(v.Pending)}, {"high watermark", count(v.High)},
 		{"low watermark", count(v.Low)}, {"changes", count(v.Generation)},
 	}
@@ -110,7 +115,7 @@ func sortedQueues(s *state) []string { return slices.Sorted(maps.Keys(s.queues))
 func showQueues(s *state) table {
 	t := table{
 		columns: []column{
-			{title: "QUEUE"}, {title: "PENDING", right: true}, {title: "OF", right: true, rank: 8},
+			{title: "QUEUE"}, {title: "STATE", rank: 1}, {title: "PENDING", right: true}, {title: "OF", right: true, rank: 8},
 			{title: "ACTIVE", right: true, rank: 2}, {title: "IN/S", right: true, rank: 4},
 			{title: "DONE/S", right: true, rank: 3}, {title: "FAILED/S", right: true, rank: 5},
 			{title: "OLDEST", right: true, rank: 1}, {title: "WAIT P50", right: true, rank: 10},
@@ -125,12 +130,16 @@ func showQueues(s *state) table {
 		if s.under(name) {
 			pending.style = bad
 		}
+		state := cell{} // and no column, if all queues just work
+		if q.Paused {
+			state = cell{"PAUSED", bad}
+		}
 		dead := cell{text: count(q.Dead)}
 		if q.Dead > 0 {
 			dead.style = strong
 		}
 		t.rows = append(t.rows, row{name, []cell{
-			{text: clean(name)}, pending, {text: count(q.Capacity)}, {text: count(q.Active)}, {text: rate(q.PerSec.Enqueued)},
+			{text: clean(name)}, state, pending, {text: count(q.Capacity)}, {text: count(q.Active)}, {text: rate(q.PerSec.Enqueued)},
 			{text: rate(q.PerSec.Completed)}, {text: rate(q.PerSec.Failed)}, {text: seconds(q.OldestAgeSeconds)},
 			{text: seconds(q.WaitP50Seconds)}, {text: seconds(q.WaitP99Seconds)}, {text: count(q.Total.Expired)}, dead,
 			{text: sparkline(q.depths)},
@@ -149,16 +158,15 @@ func queueDetails(s *state, q diagnostics.QueueStats) []pair {
 	for i, n := range q.Attempts {
 		attempts += fmt.Sprintf("%s: %s   ", bounds[i], count(n))
 	}
-	under := "no"
-	if s.under(q.Queue) {
-		under = "yes"
+	if q.AttemptsLost > 0 {
+		attempts += "not counted: " + count(q.AttemptsLost)
 	}
 
 	return []pair{
-		{"queue", q.Queue}, {"at", date(q.ObservedAt)},
+		{"queue", q.Queue}, {"at", date(q.ObservedAt)}, {"paused", yes(q.Paused)},
 		{"pending", fmt.Sprintf("%s of %s, %s of them delayed", count(q.Pending), count(q.Capacity), count(q.Delayed))},
 		{"active", count(q.Active)}, {"dead", count(q.Dead)},
-		{"backpressure", fmt.Sprintf("%s, from %s to %s", under, count(q.High), count(q.Low))},
+		{"backpressure", fmt.Sprintf("%s, from %s to %s", yes(s.under(q.Queue)), count(q.High), count(q.Low))},
 		{"oldest", seconds(q.OldestAgeSeconds)},
 		{"wait", fmt.Sprintf("p50 %s, p99 %s", seconds(q.WaitP50Seconds), seconds(q.WaitP99Seconds))},
 		{"waiting", plural(q.WaitingProducers, "producer") + ", " + plural(q.WaitingConsumers, "consumer")},
@@ -171,19 +179,103 @@ func queueDetails(s *state, q diagnostics.QueueStats) []pair {
 	}
 }
 
-func showReaders(s *state) table {
-	t := table{
-		columns: []column{{title: "QUEUE"}, {title: "READERS", right: true}, {title: "SLOWEST BEHIND", right: true}},
-		none:    "No queue is attached to the host (Host.AttachQueue), or none of these.",
+// peer is a peer of a source or sink, or one that has none yet.
+type peer struct {
+	diagnostics.ReplicationPeer
+	of diagnostics.Replication
+}
+
+func (p *peer) key() string {
+	return fmt.Sprintf("%q %s %q %q %q", p.of.Queue, p.of.Role, p.of.Stream, p.of.Shard, p.Peer)
+}
+
+// by is what replicates.
+func (p *peer) by() string {
+	text := p.of.Role
+	for _, part := range []string{p.of.Stream, p.of.Shard} {
+		if part != "" {
+			text += " " + part
+		}
 	}
-	for _, name := range sortedQueues(s) {
-		q := s.queues[name]
-		t.rows = append(t.rows, row{name, []cell{
-			{text: clean(name)}, {text: count(q.Readers)}, {text: plural(q.Lag, "event")},
+
+	return text
+}
+
+// latest is the kind of the last event of the peer that came, and its number.
+func (p *peer) latest(s *state) string {
+	e, ok := s.latest[peerKey{p.of.Queue, p.of.Role, p.of.Stream, p.Peer}]
+	if !ok {
+		return ""
+	}
+
+	return e.Kind + " " + count(e.Sequence)
+}
+
+func sortedPeers(s *state) []peer {
+	var all []peer
+	for _, queue := range slices.Sorted(maps.Keys(s.replicas)) {
+		for _, r := range s.replicas[queue] {
+			for _, p := range r.Peers {
+				all = append(all, peer{p, r})
+			}
+			if len(r.Peers) == 0 {
+				all = append(all, peer{diagnostics.ReplicationPeer{Position: r.Position}, r})
+			}
+		}
+	}
+
+	return all
+}
+
+func showReplication(s *state) table {
+	t := table{
+		columns: []column{
+			{title: "QUEUE"}, {title: "BY", rank: 1}, {title: "PEER"}, {title: "POSITION", right: true, rank: 5},
+			{title: "BEHIND", right: true}, {title: "LAG", right: true, rank: 2},
+			{title: "TO CHECKPOINT", right: true, rank: 6}, {title: "EVENTS", right: true, rank: 7},
+			{title: "PASSED OVER", right: true, rank: 8}, {title: "GAPS", right: true, rank: 4}, {title: "LATEST", rank: 9},
+		},
+		none: "No source and no sink is attached to the host (Host.AttachSource, Host.AttachSink), or none of these queues.",
+	}
+	for _, p := range sortedPeers(s) {
+		checkpoint, duplicates, gaps := "", "", ""
+		if p.of.Role == diagnostics.RoleSink {
+			checkpoint, duplicates, gaps = count(p.Distance), count(p.Duplicates), count(p.Gaps)
+		}
+		behind := cell{text: count(p.of.Behind)}
+		if p.of.Behind > 0 {
+			behind.style = strong
+		}
+		t.rows = append(t.rows, row{p.key(), []cell{
+			{text: cmp.Or(clean(p.of.Queue), "not known yet")}, {text: clean(p.by())}, {text: clean(p.Peer)}, {text: count(p.Position)}, behind,
+			{text: seconds(p.LagSeconds)}, {text: checkpoint}, {text: count(p.Events)}, {text: duplicates}, {text: gaps},
+			{text: clean(p.latest(s))},
 		}})
 	}
 
 	return t
+}
+
+func (p *peer) details(s *state) []pair {
+	r := p.of
+	pairs := []pair{
+		{"queue", r.Queue}, {"role", r.Role}, {"stream", r.Stream}, {"shard", r.Shard}, {"incarnation", r.Incarnation},
+		{"position", fmt.Sprintf("%s of %s known, %s behind", count(r.Position), count(r.Known), count(r.Behind))},
+		{"checkpoint", plural(r.Distance, "event") + " since"}, {"rate", rate(r.PerSec) + " events/s"},
+		{"peer", p.Peer}, {"its position", count(p.Position)}, {"its lag", seconds(p.LagSeconds)},
+		{"its events", fmt.Sprintf("%s, %s passed over, %s", count(p.Events), count(p.Duplicates), plural(p.Gaps, "gap"))},
+		{"unsaved", plural(p.Distance, "event")},
+	}
+	e, ok := s.latest[peerKey{r.Queue, r.Role, r.Stream, p.Peer}]
+	if !ok {
+		return pairs
+	}
+
+	return append(pairs,
+		pair{"latest", fmt.Sprintf("%s %s of task %s, attempt %s", e.Kind, count(e.Sequence), e.Task, count(e.Attempt))},
+		pair{"occurred", date(e.OccurredAt)},
+		pair{"place", fmt.Sprintf("%s above the one before, %s known behind it", count(e.SequenceDelta), count(e.Behind))},
+	)
 }
 
 func letterKey(l diagnostics.DeadLetter) string { return fmt.Sprintf("%q %d", l.Queue, l.Number) }

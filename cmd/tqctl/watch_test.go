@@ -1,10 +1,12 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -116,6 +118,68 @@ func TestWatchResumes(t *testing.T) {
 	if status := w.end(); status != exitOK || !strings.Contains(w.complaint.String(), "503") ||
 		!strings.Contains(w.complaint.String(), "connected again") {
 		t.Errorf("interrupted: status %d, %s", status, &w.complaint)
+	}
+}
+
+// Events of sources and sinks, and the figures of their peers.
+func TestWatchReplication(t *testing.T) {
+	t.Parallel()
+	s := serve(t, lively)
+	q := s.attach("orders")
+	apply := s.replicate(q)
+	w := startWatch(t, "replication", "--url", s.URL)
+	if l := w.next(diagnostics.TypeStats); !l.Snapshot || len(decode[diagnostics.QueueStats](t, l.Data).Replication) != 1 {
+		t.Errorf("at first %s", l.Data)
+	}
+	if l := w.next(diagnostics.TypeReplicas); !l.Snapshot { // the sink does not know its queue yet
+		t.Errorf("then %s", l.Data)
+	}
+	close(apply)
+	enqueue(t, q, 2)
+	work(t, q, 1)
+	events := map[string]string{}
+	for behind, seen := -1, 0; behind != 0 || seen < 8; {
+		w.lines.Scan()
+		switch l := decode[line](t, w.lines.Bytes()); l.Type {
+		case diagnostics.TypeReplication:
+			e := decode[diagnostics.Replicated](t, l.Data)
+			events[e.Role] += " " + e.Kind
+			seen++
+		case diagnostics.TypeStats:
+			behind = 8
+			for _, r := range decode[diagnostics.QueueStats](t, l.Data).Replication {
+				behind -= int(r.Position)
+			}
+		default:
+			t.Fatalf("%+v", l)
+		}
+	}
+	all := " Enqueued Enqueued LeaseGranted Completed"
+	if diff := cmp.Diff(map[string]string{"source": all, "sink": all}, events); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
+	}
+}
+
+// Sources and sinks of a queue that is elsewhere are in a snapshot all the same.
+func TestUnfoldReplicas(t *testing.T) {
+	t.Parallel()
+	text, err := json.Marshal(diagnostics.Snapshot{
+		Queues: []diagnostics.QueueStats{{Queue: "here"}},
+		Replication: []diagnostics.Replication{
+			{Queue: "here", Role: "source"}, {Queue: "there", Role: "sink", Stream: "a"}, {Queue: "there", Role: "sink", Stream: "b"},
+		},
+	})
+	must(t, err)
+	parts, err := unfold(topicReplication, "a.1", text)
+	must(t, err)
+	var got []string
+	for _, p := range parts {
+		r := decode[diagnostics.Replicas](t, p.data)
+		got = append(got, fmt.Sprint(p.kind, " ", p.queue, " ", len(r.Replication)))
+	}
+	want := []string{"taskqueue.stats here 0", "taskqueue.replicas there 2"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("parts (-want +got):\n%s", diff)
 	}
 }
 
@@ -262,6 +326,42 @@ func TestWatchHostileStream(t *testing.T) {
 	}
 }
 
+// Dead letters that a queue has are listed page by page, and those that come
+// by the stream besides are told once.
+func TestWatchListsDeadLetters(t *testing.T) {
+	t.Parallel()
+	const there = 2*pageSize + 1
+	mux := http.NewServeMux()
+	mux.HandleFunc(streamPath, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		fmt.Fprint(w, "id: a.5\nevent: taskqueue.snapshot\ndata: {\"queues\":[{\"queue\":\"orders\"}]}\n\n")
+		for _, n := range []int{there - 1, there, there + 1} {
+			fmt.Fprintf(w, "id: a.6\nevent: taskqueue.deadletter\ndata: {\"queue\":\"orders\",\"number\":%d}\n\n", n)
+		}
+		must(t, http.NewResponseController(w).Flush())
+		<-r.Context().Done()
+	})
+	mux.HandleFunc(streamPath+"/deadletters", func(w http.ResponseWriter, r *http.Request) {
+		after, err := strconv.Atoi(r.URL.Query().Get("after"))
+		must(t, err)
+		page := []diagnostics.DeadLetter{}
+		for n := after + 1; n <= there && len(page) < pageSize; n++ {
+			page = append(page, diagnostics.DeadLetter{Queue: "orders", Number: uint64(n)})
+		}
+		w.Header().Set("Content-Type", "application/json")
+		must(t, json.NewEncoder(w).Encode(map[string]any{"deadLetters": page}))
+	})
+	server := httptest.NewServer(mux)
+	t.Cleanup(func() { server.CloseClientConnections(); server.Close() })
+	w := startWatch(t, "deadletters", "--url", server.URL)
+	for n := range uint64(there + 1) {
+		l := w.next(diagnostics.TypeDeadLetter)
+		if got := decode[diagnostics.DeadLetter](t, l.Data).Number; got != n+1 || l.Snapshot != (n < there) {
+			t.Fatalf("dead letter %d is told as %d, of a snapshot: %v", n+1, got, l.Snapshot)
+		}
+	}
+}
+
 func TestWatchMisuse(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]string{
@@ -279,6 +379,7 @@ func TestWatchMisuse(t *testing.T) {
 		"queues --ca /nowhere":                   "--ca: open /nowhere",
 		"queues --cert x":                        "--cert and --key go together",
 		"queues --timeout 0s":                    "above zero",
+		"queues --token-file /nowhere":           "--token-file: open /nowhere",
 		"queues --once --url http://127.0.0.1:1": "connection refused\n\thelp: does the service run",
 	} {
 		got := tqctl(t, nil, append([]string{"watch"}, strings.Fields(args)...)...)

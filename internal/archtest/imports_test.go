@@ -43,7 +43,7 @@ var house = []room{
 	{path: "cmd/tqgen", own: []string{"generator", "generator/diag"}},
 	{path: "generator", own: []string{
 		"generator/diag", "generator/directive", "generator/load", "generator/plan", "generator/model", "generator/monitoring",
-		"generator/record", "generator/verify", "templates",
+		"generator/record", "generator/verify", "internal/instrument", "templates",
 	}},
 	{path: "generator/diag"},
 	{path: "generator/directive", own: []string{"generator/diag"}},
@@ -62,14 +62,17 @@ var house = []room{
 	// The order of the runtime: jsonwire ← tq ← effect ← replication.
 	{path: "runtime/jsonwire"},
 	{path: "runtime/tq", own: []string{"runtime/jsonwire"}},
-	{path: "runtime/effect", own: []string{"runtime/jsonwire", "runtime/tq"}},
-	{path: "runtime/replication", own: []string{"runtime/jsonwire", "runtime/tq", "runtime/effect"}},
+	{path: "runtime/internal/durable"}, // of effect and replication
+	{path: "runtime/effect", own: []string{"runtime/internal/durable", "runtime/jsonwire", "runtime/tq"}},
+	{path: "runtime/replication", own: []string{
+		"runtime/internal/durable", "runtime/jsonwire", "runtime/tq", "runtime/effect",
+	}},
 	{path: "runtime/replicationhttp", own: []string{"runtime/tq", "runtime/replication"}},
 	{path: "runtime/backpressure", own: []string{"runtime/tq"}, other: []string{xtime}},
 	{path: "runtime/backpressurehttp", own: []string{"runtime/backpressure"}},
 	{
-		path: "runtime/telemetry",
-		own:  []string{"runtime/replication", "runtime/tq", "runtime/effect", "runtime/backpressure", "internal/instrument"},
+		path:  "runtime/telemetry",
+		own:   []string{"runtime/replication", "runtime/tq", "runtime/effect", "runtime/backpressure", "internal/instrument"},
 		other: []string{otel, otel + "/metric", otel + "/trace"},
 	},
 	{path: "runtime/diagnostics", own: []string{"runtime/replication", "runtime/tq", "runtime/backpressure"}},
@@ -81,6 +84,7 @@ var house = []room{
 	}},
 	{path: "examples/...", own: append([]string{
 		"examples/...", "runtime/replicationhttp", "runtime/backpressure", "runtime/backpressurehttp", "runtime/diagnostics",
+		"runtime/diagnostics/client",
 	}, runtimes...)},
 	{path: "golden"},          // tests only, as here
 	{path: "golden/typefuzz"}, // tests only

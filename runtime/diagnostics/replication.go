@@ -45,6 +45,7 @@ type Replicated struct {
 	Owner         string    `json:"owner"`
 	Incarnation   string    `json:"incarnation"`
 	Sequence      uint64    `json:"sequenceNumber"`
+	SourceEvent   uint64    `json:"sourceEventId"` // Sequence unless relayed
 	Kind          string    `json:"kind"`
 	Flags         int       `json:"flags"`
 	Task          string    `json:"task"`
@@ -52,7 +53,8 @@ type Replicated struct {
 	OccurredAt    time.Time `json:"occurredAt"`
 	RecordedAt    time.Time `json:"recordedAt"`
 	LagSeconds    float64   `json:"lagSeconds"`    // how old it was when it was read or applied
-	SequenceDelta uint64    `json:"sequenceDelta"` // events that were known then and still to come
+	Behind        uint64    `json:"behind"`        // events that were known then and still to come
+	SequenceDelta uint64    `json:"sequenceDelta"` // how far it is above the one that passed before; 1 if none is missing
 }
 
 // Replication is one source or sink at one time.
@@ -99,13 +101,15 @@ type replica struct {
 	cancel context.CancelFunc
 	done   chan struct{}
 
-	mu      sync.Mutex
-	looked  time.Time // guarded by mu
-	events  uint64    // at that time; guarded by mu
-	perSec  float64   // guarded by mu
-	passed  []replication.Passage
-	second  time.Time // the one that left is of; of the goroutine
-	allowed int       // events left in it
+	mu     sync.Mutex
+	looked time.Time // guarded by mu
+	events uint64    // at that time; guarded by mu
+	perSec float64   // guarded by mu
+	passed []replication.Passage
+
+	second   time.Time            // the one that left is of; of the goroutine
+	allowed  int                  // events left in it
+	previous replication.Position // of the event that passed last
 }
 
 // AttachSource shows s until it is detached or the host is closed: its figures,
@@ -174,17 +178,23 @@ func (h *Host) detach(key any) error {
 // farewell publishes what is left for a queue that is not attached itself, after
 // something was detached.
 func (h *Host) farewell(queue string) {
-	h.mu.Lock()
-	replicas, here := h.replicas, h.find(queue) != nil
-	h.mu.Unlock()
-	if here || queue == "" {
+	if queue == "" || h.queue(queue) != nil {
 		return
 	}
+	h.publish(TypeReplicas, queue, Replicas{Queue: queue, ObservedAt: time.Now(), Replication: of(queue, h.replication())})
+}
+
+// replication is every source and sink now.
+func (h *Host) replication() []Replication {
+	h.mu.Lock()
+	replicas := slices.Clone(h.replicas)
+	h.mu.Unlock()
 	all := make([]Replication, 0, len(replicas))
 	for _, r := range replicas {
 		all = append(all, r.show())
 	}
-	h.publish(TypeReplicas, queue, Replicas{Queue: queue, ObservedAt: time.Now(), Replication: of(queue, all)})
+
+	return all
 }
 
 // followReplica publishes the events of a source or sink as they come, a few at
@@ -219,16 +229,30 @@ func (h *Host) publishReplica(r *replica, now time.Time) {
 	for i := range passed {
 		p := &passed[i]
 		left.Queue, left.Stream = p.Queue, stream
+		delta := r.delta(p)
 		if r.allowed <= 0 {
 			left.add(uint64(p.Sequence))
 			continue
 		}
 		r.allowed--
-		h.publish(TypeReplication, p.Queue, replicated(p, r.role, stream))
+		e := replicated(p, r.role, stream)
+		e.SequenceDelta = delta
+		h.publish(TypeReplication, p.Queue, e)
 	}
 	if left.Dropped > 0 {
 		h.publish(TypeGap, left.Queue, left)
 	}
+}
+
+// delta is how far p is above the event that passed before: 0 if it is below.
+func (r *replica) delta(p *replication.Passage) uint64 {
+	before := r.previous
+	if p.Incarnation != before.Incarnation {
+		before.Sequence = p.Sequence - 1 // nothing is known of what came before
+	}
+	r.previous = replication.Position{Incarnation: p.Incarnation, Sequence: p.Sequence}
+
+	return uint64(max(p.Sequence, before.Sequence) - before.Sequence)
 }
 
 // add counts an event that is left out.
@@ -243,9 +267,10 @@ func (g *Gap) add(sequence uint64) {
 func replicated(p *replication.Passage, role, stream string) Replicated {
 	return Replicated{
 		Queue: p.Queue, Shard: p.Shard, Role: role, Stream: stream, Peer: p.Peer, Owner: p.Owner,
-		Incarnation: p.Incarnation.String(), Sequence: uint64(p.Sequence), Kind: p.Kind.String(), Flags: int(p.Flags),
+		Incarnation: p.Incarnation.String(), Sequence: uint64(p.Sequence),
+		SourceEvent: uint64(p.SourceEvent), Kind: p.Kind.String(), Flags: int(p.Flags),
 		Task: p.Task.String(), Attempt: p.Attempt, OccurredAt: p.OccurredAt, RecordedAt: p.RecordedAt,
-		LagSeconds: p.Delay.Seconds(), SequenceDelta: uint64(p.Behind),
+		LagSeconds: p.Delay.Seconds(), Behind: uint64(p.Behind),
 	}
 }
 

@@ -20,13 +20,14 @@ type Passage struct {
 	Owner       string // who holds the lease; "" if nobody does
 	Incarnation tq.Incarnation
 	Sequence    tq.Sequence
+	SourceEvent tq.Sequence
 	Kind        tq.Kind
 	Flags       tq.Flags
 	Task        tq.TaskID
 	Attempt     int
 	OccurredAt  time.Time
 	RecordedAt  time.Time
-	Delay       time.Duration // how long ago it was recorded
+	Delay       time.Duration // how long ago it was recorded, as Lag.Delay
 	Behind      tq.Sequence   // how many events are known that were not read, or not applied
 }
 
@@ -125,7 +126,8 @@ func (l *taps) open(limit int) *Tap {
 func give(all []*Tap, h *Header, peer string, delay time.Duration, behind tq.Sequence) {
 	p := Passage{
 		Queue: h.Queue, Shard: h.Shard, Peer: peer, Owner: h.OwnerPeer, Incarnation: h.Incarnation, Sequence: h.Sequence,
-		Kind: h.Kind, Flags: h.Flags, Task: h.Task, Attempt: h.Attempt, OccurredAt: h.OccurredAt, RecordedAt: h.RecordedAt,
+		SourceEvent: h.SourceEvent,
+		Kind:        h.Kind, Flags: h.Flags, Task: h.Task, Attempt: h.Attempt, OccurredAt: h.OccurredAt, RecordedAt: h.RecordedAt,
 		Delay: delay, Behind: behind,
 	}
 	for _, t := range all {
