@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -281,4 +282,44 @@ func TestRunGoesOn(t *testing.T) {
 	if !errors.As(err, &e) || e.Status != http.StatusNotFound {
 		t.Errorf("run at a server that is none: %v", err)
 	}
+}
+
+// BenchmarkTask is one task from enqueue to complete: three requests on a
+// connection of its own for each of as many clients as there are processors.
+func BenchmarkTask(b *testing.B) {
+	q, err := leasequeue.New(leasequeue.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer q.Close()
+	s, err := dispatch.New(dispatch.Options{Queue: q})
+	if err != nil {
+		b.Fatal(err)
+	}
+	server := httptest.NewServer(s)
+	defer server.Close()
+	defer s.Close()
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		c, err := dispatch.NewClient(dispatch.ClientOptions{Nodes: []string{server.URL}, Peer: "worker-7"})
+		if err != nil {
+			b.Error(err)
+			return
+		}
+		for pb.Next() {
+			_, err := c.Enqueue(b.Context(), vm("i-1"))
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			l, err := c.Lease(b.Context(), time.Second)
+			if err == nil {
+				err = l.Complete(b.Context())
+			}
+			if err != nil {
+				b.Error(err)
+				return
+			}
+		}
+	})
 }
