@@ -45,7 +45,7 @@ type worker struct {
 	next   func(context.Context) error
 	more   func() []trace.SpanStartOption
 	series func() int // of the present payload; nil if payloads have no labels
-	held   *settler // of the present lease; nil below SpansFull
+	held   *settler   // of the present lease; nil below SpansFull
 }
 
 func (w *worker) Next(ctx context.Context, o tq.Outcome) (settled, err error) {
