@@ -533,6 +533,44 @@ func TestPageRedriveDenied(t *testing.T) {
 	b.well()
 }
 
+// A queue is paused and resumed where the host allows it; whoever may not is told
+// why, and the queue goes on.
+func TestPageHold(t *testing.T) {
+	allowed := false
+	var mu sync.Mutex
+	s := serve(t, diagnostics.Options{Mutations: true, Authorize: func(_ *http.Request, a diagnostics.Action) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if a == diagnostics.Mutate && !allowed {
+			return errors.New("only operators <b>may</b>")
+		}
+
+		return nil
+	}})
+	b := openPage(t, s.url())
+	b.until(live)
+	b.shows("#hold", "Pause the queue")
+	b.run(chromedp.Click(chromedp.CSS("#hold")))
+	b.shows("#hold-said", "403: only operators <b>may</b>")
+	b.shows("#queues .state", "healthy")
+	mu.Lock()
+	allowed = true
+	mu.Unlock()
+	b.run(chromedp.Focus(chromedp.CSS("#hold")), chromedp.KeyEvent(kb.Enter))
+	b.shows("#queues .state", "paused")
+	b.shows("#hold", "Resume the queue")
+	s.enqueue(20)
+	if l, err := s.queue.TryLease(bg); !errors.Is(err, tq.ErrEmpty) {
+		t.Errorf("a paused queue leases %v, %v", l, err)
+	}
+	b.shows("#queues .state", "paused, backpressure")
+	b.run(chromedp.Click(chromedp.CSS("#hold")))
+	b.shows("#hold", "Pause the queue")
+	b.shows("#queues .state", "backpressure")
+	s.take(1, nil)
+	b.well()
+}
+
 // Everything that can be operated can be reached by keyboard, has a name, and
 // tables say what their columns are; dark and light are both legible.
 func TestPageAccessible(t *testing.T) {
@@ -553,12 +591,12 @@ func TestPageAccessible(t *testing.T) {
 		t.Errorf("not accessible: %s", html)
 	}
 	var order []string
-	for range 6 {
+	for range 7 {
 		b.run(chromedp.KeyEvent(kb.Tab))
 		order = append(order, evaluate[string](b,
 			`document.activeElement.id || document.activeElement.ariaLabel || document.activeElement.innerText.slice(0, 20)`))
 	}
-	if order[0] != "pause" || !strings.Contains(strings.Join(order, ","), ",mails,") ||
+	if order[0] != "pause" || !strings.Contains(strings.Join(order, ","), ",mails,hold,") ||
 		!strings.Contains(strings.Join(order, ","), "Redrive ") {
 		t.Errorf("tab goes over %q", order)
 	}

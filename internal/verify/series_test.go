@@ -16,6 +16,7 @@ import (
 	"github.com/tqgen/tqgen/examples/lease/leasequeue"
 	"github.com/tqgen/tqgen/golden/accept/labels"
 	"github.com/tqgen/tqgen/golden/accept/labels/orderqueue"
+	"github.com/tqgen/tqgen/internal/instrument"
 	"github.com/tqgen/tqgen/runtime/diagnostics"
 	"github.com/tqgen/tqgen/runtime/effect"
 	"github.com/tqgen/tqgen/runtime/telemetry"
@@ -131,9 +132,11 @@ func TestLabelledHistograms(t *testing.T) {
 		}
 	}
 	each := map[string]float64{"eu -1 true": 2, "other other other": 1}
-	want := map[string]map[string]float64{
-		"taskqueue.wait.duration": each, "taskqueue.lease.duration": each,
-		"taskqueue.heartbeat.extension": each, "taskqueue.delivery.attempts": each,
+	want := map[string]map[string]float64{}
+	for _, i := range instrument.Table {
+		if i.Labelled {
+			want[string(i.Name)] = each
+		}
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("labelled (-want +got):\n%s", diff)

@@ -22,7 +22,7 @@ type Action uint8
 // Actions.
 const (
 	Read   Action = iota
-	Mutate        // redrive or purge a dead letter
+	Mutate        // redrive or purge a dead letter, pause or resume a queue
 )
 
 // Options are how a host shows what is attached. The zero Options are of use.
@@ -40,7 +40,8 @@ type Options struct {
 	// Authorize says why a request may not do what it wants; its error is the
 	// answer, with status 403. nil lets all read.
 	Authorize func(*http.Request, Action) error
-	// Mutations opens redrive and purge, to those whom Authorize lets.
+	// Mutations opens redrive, purge, pause and resume, to those whom Authorize
+	// lets.
 	Mutations bool
 	// Thresholds say when a queue is degraded or unhealthy.
 	Thresholds Thresholds
@@ -256,6 +257,13 @@ func (h *Host) publishStats(now time.Time) {
 		h.publish(TypeStats, q.name, s)
 	}
 	h.publishReplicas(now, queues, all)
+}
+
+// publishQueue publishes the figures of a queue between two times.
+func (h *Host) publishQueue(q *queue, now time.Time) {
+	s := q.show(now)
+	s.Replication = of(q.name, h.replication())
+	h.publish(TypeStats, q.name, s)
 }
 
 // Close says bye to all streams and lets go of what is attached. Closing twice

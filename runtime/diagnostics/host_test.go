@@ -446,6 +446,9 @@ func TestQueries(t *testing.T) {
 		if len(letters) != 1 || letters[0].Number != 2 {
 			t.Errorf("dead letters behind the first: %s", body)
 		}
+		if status, _ := answer(h, http.MethodGet, root+"/deadletters?queue=resource-lease&after=x"); status != 400 {
+			t.Errorf("dead letters behind nonsense: %d", status)
+		}
 		if status, _ := answer(h, http.MethodGet, root+"/deadletters?queue=none"); status != http.StatusNotFound {
 			t.Errorf("dead letters of no queue: %d", status)
 		}
@@ -496,6 +499,31 @@ func TestMutations(t *testing.T) {
 		}
 		if s, _ := q.Stats(t.Context()); s.Redriven != 1 || s.Purged != 1 || s.Dead != 0 {
 			t.Errorf("%+v", s)
+		}
+		for _, c := range []struct {
+			method, what string
+			header       []string
+			want         int
+			paused       bool
+		}{
+			{http.MethodPost, "pause?queue=resource-lease", nil, http.StatusForbidden, false},
+			{http.MethodPost, "pause?queue=resource-lease", []string{"Authorization", "operator", "Sec-Fetch-Site", "cross-site"}, http.StatusForbidden, false},
+			{http.MethodGet, "pause?queue=resource-lease", []string{"Authorization", "operator"}, http.StatusMethodNotAllowed, false},
+			{http.MethodPost, "pause?queue=x", []string{"Authorization", "operator"}, http.StatusNotFound, false},
+			{http.MethodPost, "pause?queue=resource-lease", []string{"Authorization", "operator"}, http.StatusNoContent, true},
+			{http.MethodPost, "resume?queue=resource-lease", nil, http.StatusForbidden, true},
+			{http.MethodPost, "resume?queue=resource-lease", []string{"Authorization", "operator"}, http.StatusNoContent, false},
+		} {
+			if status, body := answer(h, c.method, root+"/"+c.what, c.header...); status != c.want || q.Probe().Paused() != c.paused {
+				t.Errorf("%s %s %v: %d %s, want %d; paused: %v", c.method, c.what, c.header, status, body, c.want, q.Probe().Paused())
+			}
+			_, body := answer(h, http.MethodGet, root+"/snapshot")
+			if s := decode[diagnostics.Snapshot](t, []byte(body)); s.Queues[0].Paused != c.paused {
+				t.Errorf("%s: the snapshot says that it is paused: %v", c.what, !c.paused)
+			}
+			if status, _ := answer(closed, c.method, root+"/"+c.what, c.header...); status == http.StatusNoContent {
+				t.Errorf("%s where it is not opened: %d", c.what, status)
+			}
 		}
 		must(t, q.Close())
 		if status, _ := answer(h, http.MethodPost, target("redrive", 0), "Authorization", "operator"); status != http.StatusConflict {

@@ -30,6 +30,8 @@ type QueueStats struct {
 	High     int `json:"highWatermark"`
 	Low      int `json:"lowWatermark"`
 
+	Paused bool `json:"paused"` // no tasks are granted
+
 	OldestAgeSeconds float64 `json:"oldestAgeSeconds"` // of the task that is ready longest
 	// Waits are those from ready to leased since the time before, of at most
 	// 4,096 measurements; zero if there were none.
@@ -142,7 +144,7 @@ func (q *queue) now(now time.Time) QueueStats {
 	return QueueStats{
 		Queue: q.name, ObservedAt: now,
 		Pending: s.Pending(), Delayed: s.Delayed, Active: s.Active(), Dead: s.Dead, Capacity: s.Capacity,
-		High: o.High, Low: max(o.Low, 0), OldestAgeSeconds: s.OldestReady.Seconds(),
+		Paused: q.probe.Paused(), High: o.High, Low: max(o.Low, 0), OldestAgeSeconds: s.OldestReady.Seconds(),
 		WaitingProducers: s.WaitingProducers, WaitingConsumers: s.WaitingConsumers,
 		Total: Outcomes{
 			s.Enqueued, s.Granted, s.Completed, s.Failed, s.Requeued, s.Expired, s.DeadLettered,

@@ -178,17 +178,23 @@ func (h *Host) detach(key any) error {
 // farewell publishes what is left for a queue that is not attached itself, after
 // something was detached.
 func (h *Host) farewell(queue string) {
-	h.mu.Lock()
-	replicas, here := h.replicas, h.find(queue) != nil
-	h.mu.Unlock()
-	if here || queue == "" {
+	if queue == "" || h.queue(queue) != nil {
 		return
 	}
+	h.publish(TypeReplicas, queue, Replicas{Queue: queue, ObservedAt: time.Now(), Replication: of(queue, h.replication())})
+}
+
+// replication is every source and sink now.
+func (h *Host) replication() []Replication {
+	h.mu.Lock()
+	replicas := slices.Clone(h.replicas)
+	h.mu.Unlock()
 	all := make([]Replication, 0, len(replicas))
 	for _, r := range replicas {
 		all = append(all, r.show())
 	}
-	h.publish(TypeReplicas, queue, Replicas{Queue: queue, ObservedAt: time.Now(), Replication: of(queue, all)})
+
+	return all
 }
 
 // followReplica publishes the events of a source or sink as they come, a few at

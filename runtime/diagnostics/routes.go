@@ -1,6 +1,7 @@
 package diagnostics
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,15 +38,17 @@ func (h *Host) mux() http.Handler {
 	m.HandleFunc("GET /readyz", h.ready)
 	if h.o.Mutations {
 		sameOrigin := http.NewCrossOriginProtection()
-		change := func(pattern string, f func(context.Context, *queue, tq.TaskID) error) {
-			m.Handle("POST "+pattern, sameOrigin.Handler(h.allowed(Mutate, h.mutate(f))))
+		change := func(pattern string, f http.HandlerFunc) {
+			m.Handle("POST "+pattern, sameOrigin.Handler(h.allowed(Mutate, f)))
 		}
-		change(root+"/deadletters/redrive", func(ctx context.Context, q *queue, id tq.TaskID) error {
+		change(root+"/deadletters/redrive", h.mutate(func(ctx context.Context, q *queue, id tq.TaskID) error {
 			return q.probe.Redrive(ctx, id)
-		})
-		change(root+"/deadletters/purge", func(ctx context.Context, q *queue, id tq.TaskID) error {
+		}))
+		change(root+"/deadletters/purge", h.mutate(func(ctx context.Context, q *queue, id tq.TaskID) error {
 			return q.probe.Purge(ctx, id)
-		})
+		}))
+		change(root+"/pause", h.pause(true))
+		change(root+"/resume", h.pause(false))
 	}
 
 	return m
@@ -96,15 +99,11 @@ func (h *Host) snapshotAt() (Snapshot, uint64) {
 	position := h.ring.position()
 	now := time.Now()
 	h.mu.Lock()
-	queues, monitors, replicas := slices.Clone(h.queues), slices.Clone(h.monitors), slices.Clone(h.replicas)
+	queues, monitors := slices.Clone(h.queues), slices.Clone(h.monitors)
 	h.mu.Unlock()
 	s := Snapshot{
 		ID: h.ring.id(position), ObservedAt: now, Queues: []QueueStats{}, Backpressure: []backpressure.Signal{},
-		Replication: []Replication{},
-		Health:      h.Health(), Mutations: h.o.Mutations,
-	}
-	for _, r := range replicas {
-		s.Replication = append(s.Replication, r.show())
+		Replication: h.replication(), Health: h.Health(), Mutations: h.o.Mutations,
 	}
 	for _, q := range queues {
 		one := q.show(now)
@@ -270,7 +269,11 @@ func (h *Host) deadLetters(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "no queue of this name", http.StatusNotFound)
 		return
 	}
-	after, _ := strconv.ParseUint(r.URL.Query().Get("after"), 10, 64)
+	after, err := strconv.ParseUint(cmp.Or(r.URL.Query().Get("after"), "0"), 10, 64)
+	if err != nil {
+		http.Error(w, "after is not the number of a dead letter", http.StatusBadRequest)
+		return
+	}
 	refs, err := q.probe.DeadLetters(after, limit(r))
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusConflict)
@@ -281,6 +284,21 @@ func (h *Host) deadLetters(w http.ResponseWriter, r *http.Request) {
 		page = append(page, letter(q.name, ref))
 	}
 	reply(w, map[string]any{"deadLetters": page})
+}
+
+// pause has ?queue= grant no tasks any more, or go on. What follows the stream
+// learns of it at once.
+func (h *Host) pause(paused bool) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		q := h.queue(r.URL.Query().Get("queue"))
+		if q == nil {
+			http.Error(w, "no queue of this name", http.StatusNotFound)
+			return
+		}
+		q.probe.Pause(paused)
+		h.publishQueue(q, time.Now())
+		w.WriteHeader(http.StatusNoContent)
+	}
 }
 
 // mutate does f to the dead letter ?task= of ?queue=.

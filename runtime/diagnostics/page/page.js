@@ -287,9 +287,9 @@ function makeRow(q) {
 function updateRow(row, q) {
   const s = q.stats;
   const [name, state, pending, ...rest] = row.children;
-  const state_ = under(q) ? "backpressure" : q.health;
-  state.dataset.state = state_;
-  put(state, under(q) && q.health !== "healthy" ? `backpressure, ${q.health}` : state_);
+  const states = [s.paused && "paused", under(q) && "backpressure", q.health !== "healthy" && q.health].filter(Boolean);
+  state.dataset.state = states.at(s.paused ? 0 : -1) ?? "healthy";
+  put(state, states.join(", ") || "healthy");
   row.classList.toggle("selected", q.name === selected);
   name.firstChild.setAttribute("aria-pressed", String(q.name === selected));
   put(pending.firstChild, `${count(s.pending)} of ${count(s.capacity)}`);
@@ -336,6 +336,7 @@ function drawReplication() {
 
 function select(name) {
   selected = name;
+  put($("hold-said"), "");
   $("detail").hidden = false;
   put($("detail-title"), name);
   leases.begin();
@@ -349,6 +350,8 @@ function drawDetail() {
   const q = queues.get(selected);
   if (!q?.stats) return;
   const s = q.stats;
+  $("hold-row").hidden = !mutations;
+  put($("hold"), s.paused ? "Resume the queue" : "Pause the queue");
   const t = s.total;
   list($("outcomes"), [
     ["enqueued", t.enqueued], ["leased", t.leased], ["completed", t.completed], ["failed", t.failed],
@@ -554,6 +557,19 @@ async function change(verb, letter) {
   }
   letters.refresh();
 }
+
+// hold pauses the selected queue, or has it go on; the stream tells the outcome.
+$("hold").onclick = async () => {
+  const of = selected;
+  const verb = queues.get(of)?.stats.paused ? "resume" : "pause";
+  let said = verb === "pause" ? "paused: no tasks are leased" : "resumed";
+  try {
+    await ask(`taskqueue/${verb}?queue=${encodeURIComponent(of)}`, { method: "POST" });
+  } catch (e) {
+    said = e.message;
+  }
+  if (of === selected) put($("hold-said"), said);
+};
 
 /* Beginning. */
 
