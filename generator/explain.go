@@ -13,6 +13,7 @@ import (
 
 	"github.com/tqgen/tqgen/generator/load"
 	"github.com/tqgen/tqgen/generator/model"
+	"github.com/tqgen/tqgen/internal/instrument"
 )
 
 // Explain tells what one annotated type gets, and where each decision comes
@@ -125,6 +126,7 @@ func (e *explainer) explain() string {
 		e.effects()
 		e.timeline()
 		e.events()
+		e.metrics()
 	}
 
 	return e.out.String()
@@ -266,7 +268,7 @@ func (e *explainer) shape() {
 func (e *explainer) labels() {
 	rows := e.table("\nlabels\n")
 	for _, l := range e.queue.Payload.Labels {
-		rows.row(l.Field, "taskqueue.label."+l.Name, strings.Join(l.Values, ", ")+", other")
+		rows.row(l.Field, instrument.KeyLabel+l.Name, strings.Join(l.Values, ", ")+", other")
 	}
 	rows.flush()
 }
@@ -491,6 +493,24 @@ func (e *explainer) events() {
 		{"Purge", "Purged 103"},
 	} {
 		rows.row(op[0], op[1])
+	}
+	rows.flush()
+}
+
+// metrics lists what telemetry reports of the queue, and by what it is told
+// apart besides the queue's name.
+func (e *explainer) metrics() {
+	rows := e.table("\nmetrics\n")
+	for _, i := range instrument.Table {
+		attributes := slices.Clone(i.Attributes)
+		for _, l := range e.queue.Payload.Labels {
+			if i.Labelled {
+				attributes = append(attributes, instrument.KeyLabel+l.Name)
+			}
+		}
+		if !i.Omni {
+			rows.row(string(i.Name), i.Kind.String(), i.Unit, strings.Join(attributes, ", "))
+		}
 	}
 	rows.flush()
 }

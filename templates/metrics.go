@@ -116,12 +116,15 @@ func $label(p *$Payload) int {
 }`)
 }
 
-// emitLabelled prints how the engine learns of labels: golden/accept/labels.
+// emitLabelled prints how the engine, and what is wrapped round workers, learn of
+// labels: golden/accept/labels.
 func emitLabelled(f *file) {
 	f.declare("", `
 func (s *$store) Labels() tq.Labels { return $Metrics().Labels }`)
 	f.declare("", `
 func (s *$store) Series(slot tq.Slot) int { return $series((*$Local)(s).at(slot)) }`)
+	f.declare("", `
+func (w *$worker) Series() int { return $series(&w.lease.Payload) }`)
 }
 
 // stringList spells a list of strings.

@@ -34,7 +34,7 @@ func Example() {
 		panic(err)
 	}
 	defer func() { _ = errors.Join(q.Close(), host.Close(), r.Close()) }()
-	if err := errors.Join(r.AttachQueue(q), host.AttachQueue(q)); err != nil {
+	if err := errors.Join(r.AttachQueue(q), r.AttachHost(host), host.AttachQueue(q)); err != nil {
 		panic(err)
 	}
 	http.Handle("/diagnostics/", host)

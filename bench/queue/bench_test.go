@@ -18,6 +18,7 @@ func BenchmarkCycle(b *testing.B) {
 		{"exact", func() (cycler, error) { return openOurs(request(), leasequeue.Options{}) }},
 		{"coarse", func() (cycler, error) { return openOurs(request(), leasequeue.Options{CoarseClock: true}) }},
 		{"fused", func() (cycler, error) { return openFused(request(), leasequeue.Options{}) }},
+		{"instrumented", func() (cycler, error) { return openInstrumented(request()) }},
 		{"reader", func() (cycler, error) { return openRead(request()) }},
 	} {
 		for _, load := range loads {

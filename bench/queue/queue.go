@@ -71,6 +71,7 @@ func Rows() []measure.Row {
 		{"tqgen", true, func() (cycler, error) { return openOurs(p, leasequeue.Options{}) }},
 		{"tqgen coarse clock", true, func() (cycler, error) { return openOurs(p, leasequeue.Options{CoarseClock: true}) }},
 		{"tqgen with reader", true, func() (cycler, error) { return openRead(p) }},
+		{"tqgen instrumented", true, func() (cycler, error) { return openInstrumented(p) }},
 		{"tqgen fused", true, func() (cycler, error) { return openFused(p, leasequeue.Options{}) }},
 		{"tqgen fused coarse clock", false, func() (cycler, error) {
 			return openFused(p, leasequeue.Options{CoarseClock: true})

@@ -1,6 +1,6 @@
 // Package replica measures followers: what applying an event costs beside the
-// operation that made it, and what events cost over HTTP beside copying their
-// bytes.
+// operation that made it, and what events cost over HTTP, and over gRPC, beside
+// copying their bytes.
 package replica
 
 import (
@@ -12,6 +12,10 @@ import (
 	"net/http"
 	"time"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/tqgen/tqgen/adapters/grpc/replicationgrpc"
 	"github.com/tqgen/tqgen/bench/measure"
 	"github.com/tqgen/tqgen/bench/payload"
 	"github.com/tqgen/tqgen/bench/payload/leasequeue"
@@ -26,8 +30,10 @@ func Rows() []measure.Row {
 		{Name: "replica/operation", Ratios: true, Measure: measure.Loop(operations)},
 		{Name: "replica/apply", Ratios: true, Measure: measure.Loop(applies)},
 		{Name: "replica/http/copy", Ratios: true, Measure: measure.Loop(copies)},
-		{Name: "replica/http/stream", Ratios: true, Measure: measure.Loop(streams)},
-		{Name: "replica/http/follow", Measure: measure.Loop(follows)},
+		{Name: "replica/http/stream", Ratios: true, Measure: measure.Loop(streams(overHTTP))},
+		{Name: "replica/http/follow", Measure: measure.Loop(follows(overHTTP))},
+		{Name: "replica/grpc/stream", Measure: measure.Loop(streams(overGRPC))},
+		{Name: "replica/grpc/follow", Measure: measure.Loop(follows(overGRPC))},
 	}
 }
 
@@ -245,8 +251,10 @@ func copies() (func(int) error, func(), error) {
 		}, nil
 }
 
-// client reads the endless feed over HTTP.
-func client() (*replicationhttp.Client, func(), error) {
+// connect gives a client of the endless feed, and what ends it.
+type connect func() (c replication.Client, done func(), err error)
+
+func overHTTP() (replication.Client, func(), error) {
 	all, err := events()
 	if err != nil {
 		return nil, nil, err
@@ -264,6 +272,37 @@ func client() (*replicationhttp.Client, func(), error) {
 	return c, done, err
 }
 
+func overGRPC() (replication.Client, func(), error) {
+	all, err := events()
+	if err != nil {
+		return nil, nil, err
+	}
+	h, err := replicationgrpc.NewHandler(&endless{all}, replicationgrpc.HandlerOptions{})
+	if err != nil {
+		return nil, nil, err
+	}
+	server := grpc.NewServer()
+	if err := replicationgrpc.Register(server, h); err != nil {
+		return nil, nil, err
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, nil, err
+	}
+	go func() { _ = server.Serve(listener) }() // until it is stopped
+	conn, err := grpc.NewClient(listener.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		server.Stop()
+		return nil, nil, err
+	}
+	c, err := replicationgrpc.NewClient(conn, replicationgrpc.ClientOptions{})
+
+	return c, func() {
+		_ = conn.Close()
+		server.Stop()
+	}, err
+}
+
 // stream is one that stays open while its events are counted.
 type stream struct {
 	left  int
@@ -272,8 +311,8 @@ type stream struct {
 }
 
 // open begins a stream that run reads; run calls take for each event.
-func open(run func(c *replicationhttp.Client, s *stream) error) (func(int) error, func(), error) {
-	c, done, err := client()
+func open(to connect, run func(c replication.Client, s *stream) error) (func(int) error, func(), error) {
+	c, done, err := to()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -306,10 +345,12 @@ func (s *stream) take() error {
 }
 
 // streams is what a transport does: encode, send, receive, hand on.
-func streams() (func(int) error, func(), error) {
-	return open(func(c *replicationhttp.Client, s *stream) error {
-		return c.Events(context.Background(), tq.Position{}, func([]byte) error { return s.take() })
-	})
+func streams(to connect) func() (func(int) error, func(), error) {
+	return func() (func(int) error, func(), error) {
+		return open(to, func(c replication.Client, s *stream) error {
+			return c.Events(context.Background(), tq.Position{}, func([]byte) error { return s.take() })
+		})
+	}
 }
 
 // counting is a follower that takes whatever comes.
@@ -320,8 +361,10 @@ func (c counting) ApplySnapshot(*leasequeue.Snapshot) error { return errors.ErrU
 func (c counting) Apply(*leasequeue.Event) error            { return c.take() }
 
 // follows is all of it, decoding included.
-func follows() (func(int) error, func(), error) {
-	return open(func(c *replicationhttp.Client, s *stream) error {
-		return leasequeue.Follow(context.Background(), c, counting{s}, replication.FollowOptions{})
-	})
+func follows(to connect) func() (func(int) error, func(), error) {
+	return func() (func(int) error, func(), error) {
+		return open(to, func(c replication.Client, s *stream) error {
+			return leasequeue.Follow(context.Background(), c, counting{s}, replication.FollowOptions{})
+		})
+	}
 }

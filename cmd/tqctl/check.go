@@ -65,6 +65,7 @@ type checking struct {
 	output     string
 
 	oldest, wait    time.Duration
+	behindFor       time.Duration
 	pending, active share
 	dead, lag       uint64
 	healthy, calm   bool
@@ -97,7 +98,8 @@ there is no answer, no such queue, or no limit.`,
 	f.Var(&k.pending, "max-pending", "how many tasks may be pending")
 	f.Var(&k.active, "max-active", "how many tasks may be leased")
 	f.Uint64Var(&k.dead, "max-dead", 0, "how many dead letters there may be")
-	f.Uint64Var(&k.lag, "max-lag", 0, "how many events the slowest reader of a queue may be behind")
+	f.Uint64Var(&k.lag, "max-lag", 0, "how many events readers, sources and sinks may be behind")
+	f.DurationVar(&k.behindFor, "max-lag-time", 0, "how old the last event of a peer may have been when a sink applied it")
 	f.BoolVar(&k.calm, "no-backpressure", false, "no monitor of the queue may say that it is under backpressure")
 	f.BoolVar(&k.healthy, "healthy", false, "the host must call the queue healthy, by its thresholds")
 	f.StringVar(&k.output, "output", "text", "`text` or json")
@@ -152,8 +154,8 @@ func (k *checking) run(command *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
-	for _, q := range queues {
-		found, err := k.hold(q, s)
+	for i := range queues {
+		found, err := k.hold(&queues[i], s)
 		if err != nil {
 			return &failure{fmt.Errorf("%s: %w", h.name(), err), ""}
 		}
@@ -171,14 +173,14 @@ func (k *checking) run(command *cobra.Command, _ []string) error {
 }
 
 func (k *checking) check() error {
-	limits := []string{"max-oldest-age", "max-wait-p99", "max-pending", "max-active", "max-dead", "max-lag"}
+	limits := []string{"max-oldest-age", "max-wait-p99", "max-pending", "max-active", "max-dead", "max-lag", "max-lag-time"}
 	switch {
 	case !slices.ContainsFunc(limits, k.given) && !k.calm && !k.healthy:
 		return errors.New("check: no limit is given, such as --max-oldest-age 30s or --healthy")
 	case k.output != "text" && k.output != "json":
 		return fmt.Errorf("--output %s: want text or json", k.output)
-	case k.oldest < 0 || k.wait < 0:
-		return errors.New("--max-oldest-age and --max-wait-p99 are not below zero")
+	case k.oldest < 0 || k.wait < 0 || k.behindFor < 0:
+		return errors.New("--max-oldest-age, --max-wait-p99 and --max-lag-time are not below zero")
 	}
 
 	return nil
@@ -203,27 +205,53 @@ func (h *host) snapshot(ctx context.Context) ([]byte, diagnostics.Snapshot, erro
 	return text, s, nil
 }
 
-// choose are the queues of those names, in that order; all if there are none.
-func choose(h *host, s diagnostics.Snapshot, names []string) ([]diagnostics.QueueStats, error) {
-	there := make([]string, 0, len(s.Queues))
-	for _, q := range s.Queues {
-		there = append(there, q.Queue)
+// subject is a queue that is held to limits.
+type subject struct {
+	name        string
+	stats       *diagnostics.QueueStats // nil if only its sources and sinks are attached
+	replication []diagnostics.Replication
+}
+
+// subjects are all queues in a snapshot, those that are attached first.
+func subjects(s diagnostics.Snapshot) []subject {
+	var all []subject
+	for i := range s.Queues {
+		q := &s.Queues[i]
+		all = append(all, subject{q.Queue, q, replicationOf(s, q.Queue)})
 	}
+	for _, r := range s.Replication {
+		if !slices.ContainsFunc(all, func(o subject) bool { return o.name == r.Queue }) && r.Queue != "" {
+			all = append(all, subject{r.Queue, nil, replicationOf(s, r.Queue)})
+		}
+	}
+
+	return all
+}
+
+// choose are the queues of those names, in that order; all if there are none.
+func choose(h *host, s diagnostics.Snapshot, names []string) ([]subject, error) {
+	there := subjects(s)
 	if len(there) == 0 {
-		return nil, &failure{fmt.Errorf("%s: no queue is attached to the host", h.name()), "Host.AttachQueue attaches one"}
+		return nil, &failure{
+			fmt.Errorf("%s: no queue is attached to the host", h.name()), "Host.AttachQueue attaches one",
+		}
 	}
 	if len(names) == 0 {
-		return s.Queues, nil
+		return there, nil
 	}
-	var chosen []diagnostics.QueueStats
+	var known []string
+	for _, q := range there {
+		known = append(known, q.name)
+	}
+	var chosen []subject
 	for _, name := range names {
-		i := slices.Index(there, name)
+		i := slices.Index(known, name)
 		if i < 0 {
 			return nil, &failure{
-				fmt.Errorf("%s: no queue is named %q", h.name(), name), "there are " + strings.Join(there, ", "),
+				fmt.Errorf("%s: no queue is named %q", h.name(), name), "there are " + strings.Join(known, ", "),
 			}
 		}
-		chosen = append(chosen, s.Queues[i])
+		chosen = append(chosen, there[i])
 	}
 
 	return chosen, nil
@@ -231,32 +259,38 @@ func choose(h *host, s diagnostics.Snapshot, names []string) ([]diagnostics.Queu
 
 // hold is a queue held to all limits given. The error says that one has nothing
 // to look at.
-func (k *checking) hold(q diagnostics.QueueStats, s diagnostics.Snapshot) ([]finding, error) {
+func (k *checking) hold(q *subject, s diagnostics.Snapshot) ([]finding, error) {
 	var all []finding
 	limit := func(flag, what string, value, most float64, unit string, show func(float64) string) {
 		if !k.given(flag) {
 			return
 		}
-		all = append(all, finding{
-			q.Queue, flag, value <= most, value, most, unit, fmt.Sprintf("%s %s, at most %s", what, show(value), show(most)),
-		})
+		text := fmt.Sprintf("%s %s, at most %s", what, show(value), show(most))
+		all = append(all, finding{q.name, flag, value <= most, value, most, unit, text})
 	}
 	number := func(f float64) string { return count(uint64(f)) }
-	limit("max-oldest-age", "oldest ready for", q.OldestAgeSeconds, k.oldest.Seconds(), "s", seconds)
-	limit("max-wait-p99", "p99 of waits", q.WaitP99Seconds, k.wait.Seconds(), "s", seconds)
-	limit("max-pending", "pending", float64(q.Pending), k.pending.of(q.Capacity), "{task}", number)
-	limit("max-active", "active", float64(q.Active), k.active.of(q.Capacity), "{task}", number)
-	limit("max-dead", "dead", float64(q.Dead), float64(k.dead), "{task}", number)
-	limit("max-lag", "slowest reader behind by", float64(q.Lag), float64(k.lag), "{event}", number)
+	if err := k.visible(q); err != nil {
+		return nil, err
+	}
+	if stats := q.stats; stats != nil {
+		limit("max-oldest-age", "oldest ready for", stats.OldestAgeSeconds, k.oldest.Seconds(), "s", seconds)
+		limit("max-wait-p99", "p99 of waits", stats.WaitP99Seconds, k.wait.Seconds(), "s", seconds)
+		limit("max-pending", "pending", float64(stats.Pending), k.pending.of(stats.Capacity), "{task}", number)
+		limit("max-active", "active", float64(stats.Active), k.active.of(stats.Capacity), "{task}", number)
+		limit("max-dead", "dead", float64(stats.Dead), float64(k.dead), "{task}", number)
+	}
+	events, age := q.lag()
+	limit("max-lag", "events behind:", float64(events), float64(k.lag), "{event}", number)
+	limit("max-lag-time", "behind by", age, k.behindFor.Seconds(), "s", seconds)
 	if k.calm {
-		f, err := holdCalm(q.Queue, s)
+		f, err := holdCalm(q.name, s)
 		if err != nil {
 			return nil, err
 		}
 		all = append(all, f)
 	}
 	if k.healthy {
-		f, err := holdHealthy(q.Queue, s)
+		f, err := holdHealthy(q.name, s)
 		if err != nil {
 			return nil, err
 		}
@@ -264,6 +298,48 @@ func (k *checking) hold(q diagnostics.QueueStats, s diagnostics.Snapshot) ([]fin
 	}
 
 	return all, nil
+}
+
+// lag is how far behind the slowest is that follows the queue.
+func (q *subject) lag() (events uint64, seconds float64) {
+	if q.stats != nil {
+		events = q.stats.Lag
+	}
+	for _, r := range q.replication {
+		events = max(events, r.Behind)
+		for _, p := range r.Peers {
+			if r.Role == diagnostics.RoleSink {
+				seconds = max(seconds, p.LagSeconds)
+			}
+		}
+	}
+
+	return events, seconds
+}
+
+// visible says whether the limits given have something to look at.
+func (k *checking) visible(q *subject) error {
+	nothing := func(flag, what string) error {
+		return fmt.Errorf("%s: %s: --%s has nothing to look at", q.name, what, flag)
+	}
+	if q.stats == nil {
+		for _, flag := range []string{"max-oldest-age", "max-wait-p99", "max-pending", "max-active", "max-dead"} {
+			if k.given(flag) {
+				return nothing(flag, "only sources and sinks are attached, not the queue")
+			}
+		}
+	}
+	sinks := slices.ContainsFunc(q.replication, func(r diagnostics.Replication) bool {
+		return r.Role == diagnostics.RoleSink
+	})
+	switch {
+	case k.given("max-lag") && len(q.replication) == 0 && (q.stats == nil || q.stats.Readers == 0):
+		return nothing("max-lag", "nobody reads its events")
+	case k.given("max-lag-time") && !sinks:
+		return nothing("max-lag-time", "no sink is attached")
+	default:
+		return nil
+	}
 }
 
 func holdCalm(queue string, s diagnostics.Snapshot) (finding, error) {
@@ -278,7 +354,7 @@ func holdCalm(queue string, s diagnostics.Snapshot) (finding, error) {
 		}
 	}
 	if monitors == 0 {
-		return finding{}, fmt.Errorf("no monitor of %s is attached: --no-backpressure has nothing to look at", queue)
+		return finding{}, fmt.Errorf("%s: no monitor is attached: --no-backpressure has nothing to look at", queue)
 	}
 	text := "not under backpressure"
 	if active > 0 {

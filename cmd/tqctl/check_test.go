@@ -26,11 +26,10 @@ func TestCheck(t *testing.T) {
 		status int
 		stdout string
 	}{
-		"--max-pending 7 --max-dead 1 --max-active 0 --max-lag 0 --queue orders": {exitOK, `
+		"--max-pending 7 --max-dead 1 --max-active 0 --queue orders": {exitOK, `
 			ok  orders  pending 7, at most 7
 			ok  orders  active 0, at most 0
-			ok  orders  dead 1, at most 1
-			ok  orders  slowest reader behind by 0, at most 0`},
+			ok  orders  dead 1, at most 1`},
 		"--max-pending 50% --max-active 10%": {exitOK, `
 			ok  orders  pending 7, at most 8
 			ok  orders  active 0, at most 1
@@ -82,6 +81,8 @@ func TestCheckCannotTell(t *testing.T) {
 		"--max-oldest-age -1s":        "not below zero",
 		"--healthy --url 127.0.0.1:1": "connection refused",
 		"--healthy orders":            `unknown command "orders"`,
+		"--max-lag 5":                 "orders: nobody reads its events: --max-lag has nothing to look at",
+		"--max-lag-time 5s":           "orders: no sink is attached: --max-lag-time has nothing to look at",
 	} {
 		got := tqctl(t, nil, append([]string{"check", "--url", s.URL}, strings.Fields(args)...)...)
 		if got.status != exitFailure || got.stdout != "" || !strings.Contains(got.stderr, want) {
@@ -96,6 +97,51 @@ func TestCheckCannotTell(t *testing.T) {
 		if f, err := holdHealthy("orders", s); err == nil {
 			t.Errorf("health that is not told is %+v", f)
 		}
+	}
+}
+
+// A sink that does not come on is seen by how many events it is behind.
+func TestCheckLag(t *testing.T) {
+	t.Parallel()
+	s := serve(t, quietly)
+	q := s.attach("orders")
+	apply := s.replicate(q)
+	enqueue(t, q, 9)
+	apply <- struct{}{}
+	apply <- struct{}{} // the first has been applied
+	check := func(args ...string) (int, report) {
+		got := tqctl(t, nil, append([]string{"check", "--url", s.URL, "--output", "json"}, args...)...)
+
+		return got.status, decode[report](t, []byte(got.stdout))
+	}
+	if status, r := check("--max-lag", "6"); status != exitViolated || r.Checks[0].Value < 7 || r.Checks[0].Value > 8 {
+		t.Errorf("behind: status %d, %+v", status, r)
+	}
+	if status, r := check("--max-lag", "8", "--max-lag-time", "1m"); status != exitOK || r.Checks[1].Value <= 0 {
+		t.Errorf("within limits: status %d, %+v", status, r)
+	}
+	if status, r := check("--max-lag-time", "0s"); status != exitViolated || r.OK {
+		t.Errorf("late: status %d, %+v", status, r)
+	}
+}
+
+// A follower may have sinks of a queue that is elsewhere.
+func TestCheckSinksAlone(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprintf(w, `{"queues":[],"replication":[{"queue":"","role":"sink"},
+			{"queue":"orders","role":"sink","behind":7,"peers":[{"peer":"a","lagSeconds":1},{"peer":"b","lagSeconds":3}]}]}`)
+	}))
+	defer server.Close()
+	got := tqctl(t, nil, "check", "--url", server.URL, "--max-lag", "7", "--max-lag-time", "2s")
+	want := "ok        orders  events behind: 7, at most 7\nexceeded  orders  behind by 3.00 s, at most 2.00 s\n"
+	if got.stdout != want || got.status != exitViolated {
+		t.Errorf("status %d, %s, %s", got.status, got.stdout, got.stderr)
+	}
+	got = tqctl(t, nil, "check", "--url", server.URL, "--max-pending", "7")
+	if got.status != exitFailure || !strings.Contains(got.stderr, "--max-pending has nothing to look at") {
+		t.Errorf("pending: status %d, %s, %s", got.status, got.stdout, got.stderr)
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/tqgen/tqgen/examples/lease/leasequeue"
 	"github.com/tqgen/tqgen/runtime/backpressure"
 	"github.com/tqgen/tqgen/runtime/diagnostics"
+	"github.com/tqgen/tqgen/runtime/replication"
 	"github.com/tqgen/tqgen/runtime/tq"
 )
 
@@ -95,6 +96,41 @@ func (s *service) attach(name string) *leasequeue.Local {
 	must(s.t, s.host.Load().AttachMonitor(m))
 
 	return q
+}
+
+// replicate attaches a source of q, and a sink that follows it. The sink applies
+// an event for each token of apply; closed, all of them.
+func (s *service) replicate(q *leasequeue.Local) (apply chan struct{}) {
+	s.t.Helper()
+	reader, err := q.Watch(tq.Latest)
+	must(s.t, err)
+	source := leasequeue.NewSource(reader, leasequeue.SourceOptions{Stamp: replication.Stamp{Peer: "node", Shard: "eu"}})
+	apply = make(chan struct{})
+	sink, err := leasequeue.NewSink(leasequeue.SinkOptions{Stream: "audit", Batch: 1},
+		func(ctx context.Context, _ *leasequeue.Event) error {
+			select {
+			case <-apply:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		})
+	must(s.t, err)
+	must(s.t, s.host.Load().AttachSource(source))
+	must(s.t, s.host.Load().AttachSink(sink))
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = sink.Follow(ctx, source) // ends with ctx's error
+	}()
+	s.t.Cleanup(func() {
+		cancel()
+		<-done
+		_ = reader.Close()
+	})
+
+	return apply
 }
 
 func enqueue(t testing.TB, q *leasequeue.Local, n int) {

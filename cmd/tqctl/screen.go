@@ -284,6 +284,9 @@ func (m *screen) notice() string {
 	if lost := m.now.lost(); lost != "" {
 		parts = append(parts, lost)
 	}
+	if n := m.now.spared; n > 0 {
+		parts = append(parts, plural(n, "event")+" beyond the rate of the host")
+	}
 	if m.link == reconnecting {
 		parts = append(parts, m.why)
 	} else if m.warned != "" {

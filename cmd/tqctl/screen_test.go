@@ -296,6 +296,14 @@ func TestEverySize(t *testing.T) {
 				Queue: name, Number: uint64(i), Task: hostile, Owner: hostile, Error: hostile, Code: hostile,
 			})
 		}
+		replica := diagnostics.Replication{
+			Queue: hostile, Role: hostile, Stream: hostile, Shard: hostile,
+			Peers: []diagnostics.ReplicationPeer{{Peer: hostile}, {}},
+		}
+		s.event(diagnostics.TypeReplicas, false, diagnostics.Replicas{Queue: hostile, Replication: []diagnostics.Replication{replica}})
+		s.event(diagnostics.TypeReplication, false, diagnostics.Replicated{
+			Queue: hostile, Role: hostile, Stream: hostile, Peer: hostile, Kind: hostile, Task: hostile,
+		})
 		s.event(diagnostics.TypeGap, false, diagnostics.Gap{Dropped: 3, Reason: hostile})
 		s.event(diagnostics.TypeBye, false, diagnostics.Bye{Reason: hostile})
 		s.send(lostMsg{errors.New(hostile)})
@@ -324,6 +332,50 @@ func (s *stage) fits(width, height int) {
 			s.t.Fatalf("in %d×%d: %q", width, height, l)
 		}
 	}
+}
+
+func TestReplicationScreen(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, topicReplication, aim{})
+	s.event(diagnostics.TypeSnapshot, false, diagnostics.Snapshot{})
+	s.sees(true, "No source and no sink is attached")
+	sink := diagnostics.Replication{
+		Queue: "orders", Shard: "eu", Role: "sink", Stream: "audit", Position: 1200, Known: 1234, Behind: 34, Distance: 7,
+		Peers: []diagnostics.ReplicationPeer{
+			{Peer: "node-1", Position: 1200, LagSeconds: 0.25, Distance: 5, Events: 900, Duplicates: 3, Gaps: 1},
+			{Peer: "node-2", Position: 1100, LagSeconds: 4, Distance: 2, Events: 300},
+		},
+	}
+	source := diagnostics.Replication{Queue: "mails", Role: "source", Position: 5, Known: 5}
+	nameless := diagnostics.Replication{Role: "sink", Stream: "audit"}
+	s.event(diagnostics.TypeReplicas, true, diagnostics.Replicas{Replication: []diagnostics.Replication{nameless}})
+	s.sees(true, "not known yet  sink audit")
+	stats := stats("orders", 1)
+	stats.Replication = []diagnostics.Replication{sink}
+	s.event(diagnostics.TypeStats, false, stats)
+	s.event(diagnostics.TypeReplicas, false, diagnostics.Replicas{Queue: "mails", Replication: []diagnostics.Replication{source}})
+	s.event(diagnostics.TypeReplication, false, diagnostics.Replicated{
+		Queue: "orders", Role: "sink", Stream: "audit", Peer: "node-2", Kind: "Completed", Sequence: 1100, Task: "a-1",
+	})
+	s.event(diagnostics.TypeGap, false, diagnostics.Gap{Queue: "orders", Reason: "rate", Dropped: 77})
+	s.send(tea.WindowSizeMsg{Width: 130, Height: 20})
+	want := []string{
+		"                     77 events beyond the rate of the host",
+		"QUEUE   BY             PEER    POSITION  BEHIND     LAG  TO CHECKPOINT  EVENTS  PASSED OVER  GAPS  LATEST",
+		"mails   source                        5       0     0 s                      0",
+		"orders  sink audit eu  node-1     1,200      34  250 ms              5     900            3     1",
+		"orders  sink audit eu  node-2     1,100      34  4.00 s              2     300            0     0  Completed 1,100",
+	}
+	got := strings.Split(s.text(), "\n")[1:6]
+	want[0] = strings.TrimSpace(want[0])
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("screen (-want +got):\n%s", diff)
+	}
+	s.press("end", "enter")
+	s.sees(true, "position       1,200 of 1,234 known, 34 behind", "latest         Completed 1,100 of task a-1")
+	s.press("esc")
+	s.event(diagnostics.TypeReplicas, false, diagnostics.Replicas{Queue: "mails"})
+	s.sees(false, "mails")
 }
 
 // What comes faster than it is drawn is drawn at once; what does not fit waits.

@@ -139,7 +139,7 @@ func printText(w io.Writer, text json.RawMessage, s diagnostics.Snapshot, queues
 			}
 		}
 	}
-	for _, t := range []topic{topicQueues, topicBackpressure} {
+	for _, t := range []topic{topicQueues, topicBackpressure, topicReplication} {
 		seen, f := newState(), feed{topic: t, queues: queues}
 		seen.apply(e, s.ObservedAt)
 		parts, err := unfold(t, s.ID, text)
@@ -152,6 +152,9 @@ func printText(w io.Writer, text json.RawMessage, s diagnostics.Snapshot, queues
 			}
 		}
 		shown := t.show(seen, s.ObservedAt)
+		if len(shown.rows) == 0 && t == topicReplication {
+			continue // few have any
+		}
 		if _, err := fmt.Fprintf(w, "\n%s", shown.text(width)); err != nil {
 			return err
 		}

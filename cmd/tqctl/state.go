@@ -20,13 +20,16 @@ const (
 
 // state is what the stream has said so far.
 type state struct {
-	queues  map[string]queueState
-	signals map[signalKey]signalState
-	letters []diagnostics.DeadLetter // the newest last
-	journal []entry                  // the newest last
+	queues   map[string]queueState
+	signals  map[signalKey]signalState
+	replicas map[string][]diagnostics.Replication // sources and sinks, by queue
+	latest   map[peerKey]diagnostics.Replicated   // event
+	letters  []diagnostics.DeadLetter             // the newest last
+	journal  []entry                              // the newest last
 
 	events   uint64 // that came
 	missed   uint64 // by gaps
+	spared   uint64 // events of replication that the host did not publish, by its rate
 	restarts uint64 // of the host: what was between is not known
 	lastID   string
 }
@@ -50,6 +53,9 @@ type signalState struct {
 	atLeast bool      // it was there already when it was first heard of
 }
 
+// peerKey is a peer of a source or sink.
+type peerKey struct{ queue, role, stream, peer string }
+
 // entry is something that happened.
 type entry struct {
 	at   time.Time
@@ -58,13 +64,17 @@ type entry struct {
 }
 
 func newState() *state {
-	return &state{queues: map[string]queueState{}, signals: map[signalKey]signalState{}}
+	return &state{
+		queues: map[string]queueState{}, signals: map[signalKey]signalState{},
+		replicas: map[string][]diagnostics.Replication{}, latest: map[peerKey]diagnostics.Replicated{},
+	}
 }
 
 // clone is a state that stays as it is.
 func (s *state) clone() *state {
 	c := *s
 	c.queues, c.signals = maps.Clone(s.queues), maps.Clone(s.signals)
+	c.replicas, c.latest = maps.Clone(s.replicas), maps.Clone(s.latest)
 	c.letters, c.journal = slices.Clone(s.letters), slices.Clone(s.journal)
 
 	return &c
@@ -81,6 +91,7 @@ func (s *state) apply(e event, now time.Time) {
 	switch v := e.value.(type) {
 	case diagnostics.Snapshot:
 		s.letters = nil
+		clear(s.replicas)
 		maps.DeleteFunc(s.signals, func(k signalKey, _ signalState) bool {
 			return !slices.ContainsFunc(v.Backpressure, func(b backpressure.Signal) bool { return keyOf(b) == k })
 		})
@@ -91,6 +102,14 @@ func (s *state) apply(e event, now time.Time) {
 		if before, known := s.queues[v.Queue]; known || len(s.queues) < keptQueues {
 			depths := append(slices.Clone(before.depths), v.Pending)
 			s.queues[v.Queue] = queueState{v, depths[max(0, len(depths)-keptPoints):]}
+		}
+		s.replicate(v.Queue, v.Replication)
+	case diagnostics.Replicas:
+		s.replicate(v.Queue, v.Replication)
+	case diagnostics.Replicated:
+		key := peerKey{v.Queue, v.Role, v.Stream, v.Peer}
+		if _, known := s.latest[key]; known || len(s.latest) < keptQueues {
+			s.latest[key] = v
 		}
 	case backpressure.Signal:
 		s.signal(v, e.snapshot)
@@ -133,8 +152,30 @@ func nameOf(v backpressure.Signal) string {
 	return v.Queue + "/" + v.Shard
 }
 
+// replicate notes the sources and sinks of a queue.
+func (s *state) replicate(queue string, all []diagnostics.Replication) {
+	_, known := s.replicas[queue]
+	if nameless := s.replicas[""]; queue != "" && len(nameless) > 0 {
+		// A sink knows its queue from its first event on.
+		s.replicas[""] = slices.DeleteFunc(slices.Clone(nameless), func(r diagnostics.Replication) bool {
+			return slices.ContainsFunc(all, func(o diagnostics.Replication) bool { return o.Role == r.Role && o.Stream == r.Stream })
+		})
+	}
+	switch {
+	case len(all) == 0:
+		delete(s.replicas, queue)
+	case known || len(s.replicas) < keptQueues:
+		s.replicas[queue] = all
+	}
+}
+
 func (s *state) gap(g diagnostics.Gap, now time.Time) {
-	if g.Reason == "unknown" {
+	switch g.Reason {
+	case "rate":
+		s.spared += g.Dropped
+
+		return
+	case "unknown":
 		s.restarts++
 		s.note(now, true, "the host is another one than before: what was between is not known")
 

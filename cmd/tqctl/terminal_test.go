@@ -211,6 +211,28 @@ func TestTerminalRestart(t *testing.T) {
 	m.sees("status 0")
 }
 
+// A sink that does not come on falls behind, and catches up.
+func TestTerminalReplication(t *testing.T) {
+	t.Parallel()
+	s := serve(t, lively)
+	q := s.attach("orders")
+	apply := s.replicate(q)
+	m := open(t, 140, 20, "watch", "replication", "--url", s.URL)
+	m.sees("live", "TO CHECKPOINT")
+	m.matches(`^orders +source eu +0 +0 `)
+	enqueue(t, q, 9)
+	m.matches(`^orders +source eu +node +9 +0 .* Enqueued 9$`)
+	m.matches(`^not known yet +sink audit `)
+	apply <- struct{}{}
+	m.matches(`^orders +sink audit eu +node +1 +8 .* Enqueued 1$`)
+	close(apply)
+	m.matches(`^orders +sink audit eu +node +9 +0 .* 9 +0 +0 +Enqueued 9$`)
+	m.press("Down", "Enter")
+	m.sees("position       9 of 9 known, 0 behind", "role           sink")
+	m.press("q")
+	m.sees("status 0")
+}
+
 // An error of a task may be anything. It is seen as what it is.
 func TestTerminalHostileError(t *testing.T) {
 	t.Parallel()

@@ -29,8 +29,8 @@ var topics = [...]struct {
 		[]string{diagnostics.TypeBackpressure}},
 	topicQueues: {"queues", "the figures of queues: depths, rates, waits, outcomes",
 		[]string{diagnostics.TypeStats, diagnostics.TypeBackpressure}},
-	topicReplication: {"replication", "how far behind those are that follow queues",
-		[]string{diagnostics.TypeStats}},
+	topicReplication: {"replication", "sources and sinks: their events, and how far behind each peer is",
+		[]string{diagnostics.TypeStats, diagnostics.TypeReplicas, diagnostics.TypeReplication}},
 	topicDeadLetters: {"deadletters", "tasks that were given up, and why",
 		[]string{diagnostics.TypeDeadLetter}},
 }
@@ -61,13 +61,20 @@ func understand(e client.Event) (event, error) {
 	case diagnostics.TypeStats:
 		s, e := parse[diagnostics.QueueStats](u.data)
 		u.queue, u.value, err = s.Queue, s, e
+	case diagnostics.TypeReplicas:
+		r, e := parse[diagnostics.Replicas](u.data)
+		u.queue, u.value, err = r.Queue, r, e
+	case diagnostics.TypeReplication:
+		r, e := parse[diagnostics.Replicated](u.data)
+		u.queue, u.value, err = r.Queue, r, e
 	case diagnostics.TypeDeadLetter:
 		l, e := parse[diagnostics.DeadLetter](u.data)
 		u.queue, u.value, err = l.Queue, l, e
 	case diagnostics.TypeSnapshot:
 		u.value, err = parse[diagnostics.Snapshot](u.data)
 	case diagnostics.TypeGap:
-		u.value, err = parse[diagnostics.Gap](u.data)
+		g, e := parse[diagnostics.Gap](u.data)
+		u.queue, u.value, err = g.Queue, g, e
 	case diagnostics.TypeBye:
 		u.value, err = parse[diagnostics.Bye](u.data)
 	default:
@@ -93,6 +100,10 @@ func unfold(t topic, id string, data json.RawMessage) ([]event, error) {
 	if err != nil {
 		return nil, err
 	}
+	replicas, err := replicasAlone(data)
+	if err != nil {
+		return nil, err
+	}
 	var all []event
 	add := func(kind string, parts []json.RawMessage) error {
 		for _, part := range parts {
@@ -112,6 +123,8 @@ func unfold(t topic, id string, data json.RawMessage) ([]event, error) {
 			err = add(kind, parts.Queues)
 		case diagnostics.TypeBackpressure:
 			err = add(kind, parts.Backpressure)
+		case diagnostics.TypeReplicas:
+			err = add(kind, replicas)
 		}
 		if err != nil {
 			return nil, err
@@ -119,4 +132,44 @@ func unfold(t topic, id string, data json.RawMessage) ([]event, error) {
 	}
 
 	return all, nil
+}
+
+// replicasAlone are the sources and sinks in a snapshot whose queue is not in it.
+func replicasAlone(data json.RawMessage) ([]json.RawMessage, error) {
+	s, err := parse[diagnostics.Snapshot](data)
+	if err != nil {
+		return nil, err
+	}
+	seen := map[string]bool{}
+	for _, q := range s.Queues {
+		seen[q.Queue] = true
+	}
+	var all []json.RawMessage
+	for _, r := range s.Replication {
+		if seen[r.Queue] {
+			continue
+		}
+		seen[r.Queue] = true
+		text, err := json.Marshal(diagnostics.Replicas{
+			Queue: r.Queue, ObservedAt: s.ObservedAt, Replication: replicationOf(s, r.Queue),
+		})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, text)
+	}
+
+	return all, nil
+}
+
+// replicationOf are the sources and sinks of a queue.
+func replicationOf(s diagnostics.Snapshot, queue string) []diagnostics.Replication {
+	var all []diagnostics.Replication
+	for _, r := range s.Replication {
+		if r.Queue == queue {
+			all = append(all, r)
+		}
+	}
+
+	return all
 }

@@ -22,7 +22,7 @@ func (t topic) show(s *state, now time.Time) table {
 	case topicQueues:
 		return showQueues(s)
 	case topicReplication:
-		return showReaders(s)
+		return showReplication(s)
 	default:
 		return showLetters(s)
 	}
@@ -37,7 +37,13 @@ func (t topic) details(s *state, key string) []pair {
 				return signalDetails(s, k)
 			}
 		}
-	case topicQueues, topicReplication:
+	case topicReplication:
+		for _, p := range sortedPeers(s) {
+			if p.key() == key {
+				return p.details(s)
+			}
+		}
+	case topicQueues:
 		if q, ok := s.queues[key]; ok {
 			return queueDetails(s, q.QueueStats)
 		}
@@ -171,19 +177,102 @@ func queueDetails(s *state, q diagnostics.QueueStats) []pair {
 	}
 }
 
-func showReaders(s *state) table {
-	t := table{
-		columns: []column{{title: "QUEUE"}, {title: "READERS", right: true}, {title: "SLOWEST BEHIND", right: true}},
-		none:    "No queue is attached to the host (Host.AttachQueue), or none of these.",
+// peer is a peer of a source or sink, or one that has none yet.
+type peer struct {
+	diagnostics.ReplicationPeer
+	of diagnostics.Replication
+}
+
+func (p *peer) key() string {
+	return fmt.Sprintf("%q %s %q %q %q", p.of.Queue, p.of.Role, p.of.Stream, p.of.Shard, p.Peer)
+}
+
+// by is what replicates.
+func (p *peer) by() string {
+	text := p.of.Role
+	for _, part := range []string{p.of.Stream, p.of.Shard} {
+		if part != "" {
+			text += " " + part
+		}
 	}
-	for _, name := range sortedQueues(s) {
-		q := s.queues[name]
-		t.rows = append(t.rows, row{name, []cell{
-			{text: clean(name)}, {text: count(q.Readers)}, {text: plural(q.Lag, "event")},
+
+	return text
+}
+
+// latest is the kind of the last event of the peer that came, and its number.
+func (p *peer) latest(s *state) string {
+	e, ok := s.latest[peerKey{p.of.Queue, p.of.Role, p.of.Stream, p.Peer}]
+	if !ok {
+		return ""
+	}
+
+	return e.Kind + " " + count(e.Sequence)
+}
+
+func sortedPeers(s *state) []peer {
+	var all []peer
+	for _, queue := range slices.Sorted(maps.Keys(s.replicas)) {
+		for _, r := range s.replicas[queue] {
+			for _, p := range r.Peers {
+				all = append(all, peer{p, r})
+			}
+			if len(r.Peers) == 0 {
+				all = append(all, peer{diagnostics.ReplicationPeer{Position: r.Position}, r})
+			}
+		}
+	}
+
+	return all
+}
+
+func showReplication(s *state) table {
+	t := table{
+		columns: []column{
+			{title: "QUEUE"}, {title: "BY", rank: 1}, {title: "PEER"}, {title: "POSITION", right: true, rank: 5},
+			{title: "BEHIND", right: true}, {title: "LAG", right: true, rank: 2},
+			{title: "TO CHECKPOINT", right: true, rank: 6}, {title: "EVENTS", right: true, rank: 7},
+			{title: "PASSED OVER", right: true, rank: 8}, {title: "GAPS", right: true, rank: 4}, {title: "LATEST", rank: 9},
+		},
+		none: "No source and no sink is attached to the host (Host.AttachSource, Host.AttachSink), or none of these queues.",
+	}
+	for _, p := range sortedPeers(s) {
+		checkpoint, duplicates, gaps := "", "", ""
+		if p.of.Role == diagnostics.RoleSink {
+			checkpoint, duplicates, gaps = count(p.Distance), count(p.Duplicates), count(p.Gaps)
+		}
+		behind := cell{text: count(p.of.Behind)}
+		if p.of.Behind > 0 {
+			behind.style = strong
+		}
+		t.rows = append(t.rows, row{p.key(), []cell{
+			{text: cmp.Or(clean(p.of.Queue), "not known yet")}, {text: clean(p.by())}, {text: clean(p.Peer)}, {text: count(p.Position)}, behind,
+			{text: seconds(p.LagSeconds)}, {text: checkpoint}, {text: count(p.Events)}, {text: duplicates}, {text: gaps},
+			{text: clean(p.latest(s))},
 		}})
 	}
 
 	return t
+}
+
+func (p *peer) details(s *state) []pair {
+	r := p.of
+	pairs := []pair{
+		{"queue", r.Queue}, {"role", r.Role}, {"stream", r.Stream}, {"shard", r.Shard}, {"incarnation", r.Incarnation},
+		{"position", fmt.Sprintf("%s of %s known, %s behind", count(r.Position), count(r.Known), count(r.Behind))},
+		{"checkpoint", plural(r.Distance, "event") + " since"}, {"rate", rate(r.PerSec) + " events/s"},
+		{"peer", p.Peer}, {"its position", count(p.Position)}, {"its lag", seconds(p.LagSeconds)},
+		{"its events", fmt.Sprintf("%s, %s passed over, %s", count(p.Events), count(p.Duplicates), plural(p.Gaps, "gap"))},
+		{"unsaved", plural(p.Distance, "event")},
+	}
+	e, ok := s.latest[peerKey{r.Queue, r.Role, r.Stream, p.Peer}]
+	if !ok {
+		return pairs
+	}
+
+	return append(pairs,
+		pair{"latest", fmt.Sprintf("%s %s of task %s, attempt %s", e.Kind, count(e.Sequence), e.Task, count(e.Attempt))},
+		pair{"occurred", date(e.OccurredAt)}, pair{"after it", plural(e.SequenceDelta, "event") + " known"},
+	)
 }
 
 func letterKey(l diagnostics.DeadLetter) string { return fmt.Sprintf("%q %d", l.Queue, l.Number) }

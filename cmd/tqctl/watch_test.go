@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -116,6 +117,68 @@ func TestWatchResumes(t *testing.T) {
 	if status := w.end(); status != exitOK || !strings.Contains(w.complaint.String(), "503") ||
 		!strings.Contains(w.complaint.String(), "connected again") {
 		t.Errorf("interrupted: status %d, %s", status, &w.complaint)
+	}
+}
+
+// Events of sources and sinks, and the figures of their peers.
+func TestWatchReplication(t *testing.T) {
+	t.Parallel()
+	s := serve(t, lively)
+	q := s.attach("orders")
+	apply := s.replicate(q)
+	w := startWatch(t, "replication", "--url", s.URL)
+	if l := w.next(diagnostics.TypeStats); !l.Snapshot || len(decode[diagnostics.QueueStats](t, l.Data).Replication) != 1 {
+		t.Errorf("at first %s", l.Data)
+	}
+	if l := w.next(diagnostics.TypeReplicas); !l.Snapshot { // the sink does not know its queue yet
+		t.Errorf("then %s", l.Data)
+	}
+	close(apply)
+	enqueue(t, q, 2)
+	work(t, q, 1)
+	events := map[string]string{}
+	for behind, seen := -1, 0; behind != 0 || seen < 8; {
+		w.lines.Scan()
+		switch l := decode[line](t, w.lines.Bytes()); l.Type {
+		case diagnostics.TypeReplication:
+			e := decode[diagnostics.Replicated](t, l.Data)
+			events[e.Role] += " " + e.Kind
+			seen++
+		case diagnostics.TypeStats:
+			behind = 8
+			for _, r := range decode[diagnostics.QueueStats](t, l.Data).Replication {
+				behind -= int(r.Position)
+			}
+		default:
+			t.Fatalf("%+v", l)
+		}
+	}
+	all := " Enqueued Enqueued LeaseGranted Completed"
+	if diff := cmp.Diff(map[string]string{"source": all, "sink": all}, events); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
+	}
+}
+
+// Sources and sinks of a queue that is elsewhere are in a snapshot all the same.
+func TestUnfoldReplicas(t *testing.T) {
+	t.Parallel()
+	text, err := json.Marshal(diagnostics.Snapshot{
+		Queues: []diagnostics.QueueStats{{Queue: "here"}},
+		Replication: []diagnostics.Replication{
+			{Queue: "here", Role: "source"}, {Queue: "there", Role: "sink", Stream: "a"}, {Queue: "there", Role: "sink", Stream: "b"},
+		},
+	})
+	must(t, err)
+	parts, err := unfold(topicReplication, "a.1", text)
+	must(t, err)
+	var got []string
+	for _, p := range parts {
+		r := decode[diagnostics.Replicas](t, p.data)
+		got = append(got, fmt.Sprint(p.kind, " ", p.queue, " ", len(r.Replication)))
+	}
+	want := []string{"taskqueue.stats here 0", "taskqueue.replicas there 2"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("parts (-want +got):\n%s", diff)
 	}
 }
 

@@ -13,6 +13,8 @@ func rows() []row {
 		{"Waiting and working", "", durations()},
 		{"What goes wrong", "", failures()},
 		{"Replication", "", replicated()},
+		{"Effects", "", effects()},
+		{"Diagnostics", "", diagnostics()},
 	}
 }
 
@@ -178,6 +180,51 @@ func replicated() []chart {
 				{"gaps " + peer, rate(instrument.ReplicationGaps, instrument.KeyPeer)},
 				{"duplicates " + peer, rate(instrument.ReplicationDuplicates, instrument.KeyPeer)},
 			},
+		},
+	}
+}
+
+func effects() []chart {
+	effect := "{{" + Label(instrument.KeyEffect) + "}} "
+
+	return []chart{
+		{
+			title: "Calls for effects", unit: "ops", width: 12, text: "What calls for effects came to, a second.",
+			curves: []curve{{
+				effect + "{{" + Label(instrument.KeyOutcome) + "}} " + which,
+				rate(instrument.Effects, instrument.KeyEffect, instrument.KeyOutcome),
+			}},
+		},
+		{
+			title: "Duration of effects", unit: "s", width: 12, text: "How long calls for effects took.",
+			curves: []curve{
+				{"p50 " + effect + which, quantile("0.5", instrument.EffectDuration, instrument.KeyEffect)},
+				{"p99 " + effect + which, quantile("0.99", instrument.EffectDuration, instrument.KeyEffect)},
+			},
+		},
+	}
+}
+
+// diagnostics are of hosts, which no queue is an attribute of, and of the
+// measurements themselves.
+func diagnostics() []chart {
+	const host = `{instance=~"$instance"}`
+
+	return []chart{
+		{
+			title: "Subscribers", unit: "short", width: 8, text: "Open streams of diagnostics.",
+			curves: []curve{{"{{instance}}", "sum by (instance) (<" + string(instrument.Subscribers) + ">" + host + ")"}},
+		},
+		{
+			title: "Gaps in streams", unit: "ops", width: 8, text: "Gaps in what streams of diagnostics gave, a second.",
+			curves: []curve{{
+				"{{instance}}", "sum by (instance) (rate(<" + string(instrument.StreamGaps) + ">" + host + "[$__rate_interval]))",
+			}},
+		},
+		{
+			title: "Measurements left out", unit: "ops", width: 8,
+			text:   "What histograms miss, a second, because a queue was faster than they can be told. Counters miss nothing.",
+			curves: []curve{{which, rate(instrument.TelemetryLost)}},
 		},
 	}
 }

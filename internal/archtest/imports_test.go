@@ -43,7 +43,7 @@ var house = []room{
 	{path: "cmd/tqgen", own: []string{"generator", "generator/diag"}},
 	{path: "generator", own: []string{
 		"generator/diag", "generator/directive", "generator/load", "generator/plan", "generator/model", "generator/monitoring",
-		"generator/record", "generator/verify", "templates",
+		"generator/record", "generator/verify", "internal/instrument", "templates",
 	}},
 	{path: "generator/diag"},
 	{path: "generator/directive", own: []string{"generator/diag"}},

@@ -119,6 +119,7 @@ type Spec struct {
 	Attributes []string // besides those that every measurement has
 	Text       string
 	Bounds     []float64 // of a histogram, in its unit
+	Labelled   bool      // of single tasks: told apart by the labels of payloads
 	Omni       bool      // only where OmniRelay's names are wanted
 }
 
@@ -150,10 +151,10 @@ var Table = []Spec{
 	{Name: Purged, Unit: "{item}", Group: Throughput, Text: "dead letters removed"},
 	{Name: Rejected, Unit: "{item}", Group: Throughput, Attributes: []string{KeyError}, Text: "enqueues refused"},
 	{Name: Stale, Unit: "{operation}", Group: Throughput, Attributes: []string{KeyOperation}, Text: "operations on leases that were over"},
-	{Name: LeaseDuration, Kind: Histogram, Unit: "ms", Group: Throughput, Bounds: milliseconds, Text: "from lease to settlement or loss"},
-	{Name: HeartbeatExtension, Kind: Histogram, Unit: "ms", Group: Throughput, Bounds: milliseconds, Text: "by how much a heartbeat moved the deadline"},
-	{Name: WaitDuration, Kind: Histogram, Unit: "s", Group: Throughput, Bounds: seconds, Text: "from ready to leased"},
-	{Name: DeliveryAttempts, Kind: Histogram, Unit: "{attempt}", Group: Throughput, Bounds: attemptBounds, Text: "attempts of tasks that are completed or dead"},
+	{Name: LeaseDuration, Kind: Histogram, Unit: "ms", Group: Throughput, Bounds: milliseconds, Labelled: true, Text: "from lease to settlement or loss"},
+	{Name: HeartbeatExtension, Kind: Histogram, Unit: "ms", Group: Throughput, Bounds: milliseconds, Labelled: true, Text: "by how much a heartbeat moved the deadline"},
+	{Name: WaitDuration, Kind: Histogram, Unit: "s", Group: Throughput, Bounds: seconds, Labelled: true, Text: "from ready to leased"},
+	{Name: DeliveryAttempts, Kind: Histogram, Unit: "{attempt}", Group: Throughput, Bounds: attemptBounds, Labelled: true, Text: "attempts of tasks that are completed or dead"},
 	{Name: BlockedDuration, Kind: Histogram, Unit: "s", Group: Throughput, Bounds: seconds, Text: "how long an enqueue waited for room"},
 	{Name: TelemetryLost, Unit: "{sample}", Group: Throughput, Text: "measurements left out of histograms"},
 	{Name: Effects, Unit: "{effect}", Group: Throughput, Attributes: []string{KeyEffect, KeyOutcome}, Text: "calls for effects"},
@@ -191,6 +192,11 @@ var Table = []Spec{
 	{Name: OmniActive, Kind: Histogram, Unit: "{lease}", Group: Depth, Bounds: activeBounds, Omni: true, Text: "taskqueue.active.depth"},
 	{Name: OmniTransitions, Unit: "{event}", Group: Backpressure, Attributes: []string{KeyState}, Omni: true, Text: "signals"},
 }
+
+// kinds are their names in docs/telemetry.md.
+var kinds = [...]string{Counter: "counter", UpDown: "updown", Gauge: "gauge", Histogram: "histogram"}
+
+func (k Kind) String() string { return kinds[k] }
 
 // Plain is a unit as it was before units were annotations: items, not {item}.
 func Plain(unit string) string {

@@ -189,7 +189,9 @@ func drilled(t *testing.T) (*leasequeue.Local, *telemetry.Registration, *server)
 	r, err := telemetry.New(telemetry.WithMeterProvider(provider))
 	must(t, err)
 	t.Cleanup(func() { r.Close() })
-	q := open(t, tq.Options{Capacity: 64, High: 8, Low: 2, Cooldown: tq.NoCooldown})
+	q := open(t, tq.Options{
+		Capacity: 64, High: 8, Low: 2, Cooldown: tq.NoCooldown, Lease: 100 * time.Millisecond,
+	})
 	m, err := backpressure.New(q, backpressure.Options{})
 	must(t, err)
 	t.Cleanup(func() { m.Close() })
@@ -278,18 +280,20 @@ func TestDrillReplication(t *testing.T) {
 	stop()
 }
 
-// Workers give up every other task.
-func TestDrillDeadLetters(t *testing.T) {
+// Of three tasks workers give one up, and lose another to its deadline.
+func TestDrillFailures(t *testing.T) {
 	q, _, s := drilled(t)
 	s.until(true, func() {
-		enqueue(t, q, 2)
+		enqueue(t, q, 3)
 		l, err := q.TryLease(bg)
 		must(t, err)
 		must(t, l.DeadLetter(bg, context.Canceled))
+		_, err = q.TryLease(bg)
+		must(t, err)
 		workOff(t, q)
-	}, "TaskQueueDeadLetterRate")
+	}, "TaskQueueDeadLetterRate", "TaskQueueExpiryRate")
 	s.until(false, func() {
 		enqueue(t, q, 1)
 		workOff(t, q)
-	}, "TaskQueueDeadLetterRate")
+	}, "TaskQueueDeadLetterRate", "TaskQueueExpiryRate")
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/tqgen/tqgen/examples/lease/leasequeue"
 	"github.com/tqgen/tqgen/golden/accept/labels"
 	"github.com/tqgen/tqgen/golden/accept/labels/orderqueue"
+	"github.com/tqgen/tqgen/internal/instrument"
 	"github.com/tqgen/tqgen/runtime/diagnostics"
 	"github.com/tqgen/tqgen/runtime/effect"
 	"github.com/tqgen/tqgen/runtime/telemetry"
@@ -131,12 +132,56 @@ func TestLabelledHistograms(t *testing.T) {
 		}
 	}
 	each := map[string]float64{"eu -1 true": 2, "other other other": 1}
-	want := map[string]map[string]float64{
-		"taskqueue.wait.duration": each, "taskqueue.lease.duration": each,
-		"taskqueue.heartbeat.extension": each, "taskqueue.delivery.attempts": each,
+	want := map[string]map[string]float64{}
+	for _, i := range instrument.Table {
+		if i.Labelled {
+			want[string(i.Name)] = each
+		}
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("labelled (-want +got):\n%s", diff)
+	}
+}
+
+// The spans of handlers have the labels of their payloads, and other spans have
+// not.
+func TestLabelledSpans(t *testing.T) {
+	t.Parallel()
+	p := newTracers(t)
+	r := p.register(t, telemetry.WithSpanLevel(telemetry.SpansFull))
+	q, err := orderqueue.New(tq.Options{})
+	must(t, err)
+	defer q.Close()
+	orders := []labels.Order{{Region: "us", IsGift: true}, {Region: "mars", Urgency: -1}}
+	for _, o := range orders {
+		_, err := q.TryEnqueue(bg, o)
+		must(t, err)
+	}
+	ctx, cancel := context.WithCancel(bg)
+	defer cancel()
+	left := len(orders)
+	o := orderqueue.RunOptions{Wrap: r.Spans(q).Wrap}
+	must(t, orderqueue.Run(ctx, q, o, func(context.Context, *orderqueue.Lease) error {
+		if left--; left == 0 {
+			cancel()
+		}
+
+		return nil
+	}))
+	var got []string
+	for _, s := range p.exported.GetSpans() {
+		for _, a := range s.Attributes {
+			if label, ok := strings.CutPrefix(string(a.Key), "taskqueue.label."); ok {
+				got = append(got, s.Name+" "+label+" "+a.Value.AsString())
+			}
+		}
+	}
+	want := []string{
+		"TaskQueue.process region us", "TaskQueue.process urgency 0", "TaskQueue.process is_gift true",
+		"TaskQueue.process region other", "TaskQueue.process urgency -1", "TaskQueue.process is_gift other",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("labels (-want +got):\n%s", diff)
 	}
 }
 

@@ -56,8 +56,18 @@ type Client interface {
 }
 
 // ErrTooLarge: an event or a snapshot is larger than the one who sends it or
-// the one who reads it allows.
-var ErrTooLarge = errors.New("replication: too large")
+// the one who reads it allows. The error says which limit that is; trying again
+// does not help before it was raised. Its code is [CodeTooLarge].
+var ErrTooLarge error = &codedError{"replication: too large", CodeTooLarge}
+
+// CodeTooLarge is the stable code of ErrTooLarge.
+const CodeTooLarge = "error.taskqueue.too_large"
+
+// codedError is a sentinel that is not one of tq.
+type codedError struct{ message, code string }
+
+func (e *codedError) Error() string { return e.message }
+func (e *codedError) Code() string  { return e.code }
 
 // ErrUnavailable: the source cannot be reached at present, or has broken off.
 // Trying again may help.
@@ -119,7 +129,8 @@ func (o FollowOptions) orDefaults() (FollowOptions, error) {
 //
 // It ends with ctx's error, with tq.ErrDeposed once the source has been
 // succeeded, or with the first error that trying again does not mend: what the
-// follower refuses, what cannot be read, what the source forbids.
+// follower refuses, what cannot be read, what the source forbids, what is larger
+// than a limit of either side (ErrTooLarge; the error names the limit).
 func Follow(ctx context.Context, c Client, f Follower, o FollowOptions) error {
 	return (&follow{client: c, to: f, snapshots: f, o: o}).run(ctx)
 }

@@ -130,6 +130,16 @@ func TestFollow(t *testing.T) {
 			asked:   []string{"events 0", "snapshot"}, err: strconv.ErrSyntax, pullErr: tq.ErrGap,
 		},
 		{
+			name:    "an event beyond a limit",
+			answers: []answer{{events: "1", err: ErrTooLarge}},
+			asked:   []string{"events 0"}, at: 1, pull: 1, err: ErrTooLarge,
+		},
+		{
+			name:    "a snapshot beyond a limit",
+			answers: []answer{{err: tq.ErrGap}, {err: ErrTooLarge}},
+			asked:   []string{"events 0", "snapshot"}, err: ErrTooLarge, pullErr: tq.ErrGap,
+		},
+		{
 			name:    "an event twice",
 			answers: []answer{{events: "122"}},
 			asked:   []string{"events 0"}, at: 2, pull: 2, err: tq.ErrDiverged,

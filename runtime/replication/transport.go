@@ -137,7 +137,7 @@ func (s *sending) short(lines []byte) ([]byte, error) {
 	for rest := lines; len(rest) > s.maxLine; {
 		end := bytes.IndexByte(rest, '\n')
 		if end > s.maxLine {
-			return lines[:len(lines)-len(rest)], fmt.Errorf("%w: an event has %d bytes, at most %d are sent",
+			return lines[:len(lines)-len(rest)], fmt.Errorf("%w: an event has %d bytes, at most %d are sent: raise MaxLine of the handler",
 				ErrTooLarge, end, s.maxLine)
 		}
 		rest = rest[end+1:]
@@ -208,7 +208,7 @@ func (l *lineReader) next() ([]byte, error) {
 		part, err := l.in.ReadSlice('\n')
 		switch {
 		case len(l.long)+len(part) > l.max+1:
-			return nil, fmt.Errorf("%w: an event of more than %d bytes", ErrTooLarge, l.max)
+			return nil, fmt.Errorf("%w: an event of more than %d bytes: raise MaxLine of the client", ErrTooLarge, l.max)
 		case err == nil && len(l.long) == 0:
 			return part[:len(part)-1], nil
 		case err == nil:
@@ -227,7 +227,7 @@ func (l *lineReader) next() ([]byte, error) {
 // Sentinel is the error that a code of the source stands for here, if it is one
 // that trying again does not mend; else nil.
 func Sentinel(code string) error {
-	for _, err := range [...]error{tq.ErrGap, tq.ErrForeign, tq.ErrDeposed} {
+	for _, err := range [...]error{tq.ErrGap, tq.ErrForeign, tq.ErrDeposed, ErrTooLarge} {
 		if tq.ErrorCode(err) == code {
 			return err
 		}

@@ -137,11 +137,15 @@ func (a *answer) Read(p []byte) (int, error) {
 // endOf is what ended a stream, as the source says.
 func endOf(res *http.Response) error {
 	code := res.Trailer.Get(headerEnd)
+	reason, err := url.PathUnescape(res.Trailer.Get(headerReason))
+	if err != nil || reason == "" {
+		reason = code
+	}
 	if err := replication.Sentinel(code); err != nil {
-		return fmt.Errorf("replicationhttp: the stream has ended: %w", err)
+		return fmt.Errorf("replicationhttp: the stream has ended: %w: %s", err, reason)
 	}
 
-	return fmt.Errorf("%w: the stream has ended: %q", replication.ErrUnavailable, code)
+	return fmt.Errorf("%w: the stream has ended: %s", replication.ErrUnavailable, reason)
 }
 
 // broken says that a connection was lost; trying again may help.
@@ -167,14 +171,15 @@ func (c *Client) Snapshot(ctx context.Context) ([]byte, error) {
 	defer func() { _ = res.Body.Close() }() // it was read, or is not wanted
 	limit := int64(c.o.MaxSnapshot)
 	if res.ContentLength > limit {
-		return nil, fmt.Errorf("%w: a snapshot of %d bytes, at most %d are read", replication.ErrTooLarge, res.ContentLength, limit)
+		return nil, fmt.Errorf("%w: a snapshot of %d bytes, at most %d are read: raise MaxSnapshot of the client",
+			replication.ErrTooLarge, res.ContentLength, limit)
 	}
 	doc, err := io.ReadAll(io.LimitReader(res.Body, limit+1))
 	switch {
 	case err != nil:
 		return nil, broken(ctx, err)
 	case int64(len(doc)) > limit:
-		return nil, fmt.Errorf("%w: a snapshot of more than %d bytes", replication.ErrTooLarge, limit)
+		return nil, fmt.Errorf("%w: a snapshot of more than %d bytes: raise MaxSnapshot of the client", replication.ErrTooLarge, limit)
 	}
 
 	return doc, nil

@@ -7,11 +7,14 @@
 //
 // GET events?after=N&incarnation=I answers a stream of JSON lines, the events
 // after N. An empty line is a heartbeat. The trailer Tqgen-End has the code of
-// what ended the stream, if the sender knows. GET snapshot answers the state.
+// what ended the stream, and Tqgen-Reason says it, percent-encoded, if the sender
+// knows. GET snapshot answers the state.
 // A refusal has a JSON body with message and code: 410 and
 // error.taskqueue.gap if the events are not held, 409 and
 // error.taskqueue.foreign if N is a position in another life of the queue, 409
-// and error.taskqueue.deposed if the owner has been succeeded.
+// and error.taskqueue.deposed if the owner has been succeeded; 500 and
+// error.taskqueue.too_large if the state has more bytes than the handler sends,
+// which is also how a stream ends before such an event.
 //
 // GET events?acknowledge&after=N&incarnation=I says, too, that the follower has
 // everything up to N for good; the header Tqgen-Stream of the answer is a name

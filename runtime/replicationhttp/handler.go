@@ -81,11 +81,12 @@ func setDuration(p *time.Duration, value time.Duration) {
 	}
 }
 
-// Names of headers. The end is a trailer of streams.
+// Names of headers. The end and its reason are trailers of streams.
 const (
 	headerQueue       = "Tqgen-Queue"
 	headerIncarnation = "Tqgen-Incarnation"
 	headerEnd         = "Tqgen-End"
+	headerReason      = "Tqgen-Reason"
 	headerStream      = "Tqgen-Stream"
 )
 
@@ -216,15 +217,19 @@ func (h *Handler) events(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	w.Header().Set("Connection", "close") // a connection whose stream was cut off serves no more
-	w.Header().Set("Trailer", headerEnd)
+	w.Header().Set("Trailer", headerEnd+", "+headerReason)
 	out := writer{w, http.NewResponseController(w), h.o.WriteTimeout}
 	if err := out.write(nil); err != nil {
 		return
 	}
 	err = replication.Send(r.Context(), lines, h.o.Heartbeat, h.o.MaxLine, out.write)
 	w.Header().Set(headerEnd, tq.ErrorCode(err))
+	w.Header().Set(headerReason, url.PathEscape(clip(err.Error())))
 	_ = out.renew() // for the trailer
 }
+
+// clip shortens a reason to what a header takes.
+func clip(reason string) string { return reason[:min(len(reason), 1<<10)] }
 
 // position reads where a stream begins.
 func position(q url.Values) (at tq.Position, err error) {
@@ -248,7 +253,8 @@ func position(q url.Values) (at tq.Position, err error) {
 func (h *Handler) snapshot(w http.ResponseWriter, _ *http.Request) {
 	doc, err := h.feed.AppendSnapshot(nil)
 	if err == nil && len(doc) > h.o.MaxSnapshot {
-		err = fmt.Errorf("%w: the snapshot has %d bytes, at most %d are sent", replication.ErrTooLarge, len(doc), h.o.MaxSnapshot)
+		err = fmt.Errorf("%w: the snapshot has %d bytes, at most %d are sent: raise MaxSnapshot of the handler",
+			replication.ErrTooLarge, len(doc), h.o.MaxSnapshot)
 	}
 	if err != nil {
 		refuseFor(w, err)

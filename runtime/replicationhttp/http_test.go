@@ -318,10 +318,10 @@ func TestHandlerIsBounded(t *testing.T) {
 	s.open.Wait()
 	s.put(nil, strings.Repeat("2", 100), strings.Repeat("3", 101))
 	got, err := again(t, func() ([]string, error) { return collect(t, c, tq.Position{}, "") })
-	if len(got) != 2 || !errors.Is(err, replication.ErrUnavailable) {
+	if len(got) != 2 || !tooLarge(err, "101 bytes", "at most 100", "MaxLine of the handler") {
 		t.Errorf("a line too long: %q, %v", got, err)
 	}
-	if _, err := c.Snapshot(t.Context()); !errors.Is(err, replication.ErrUnavailable) {
+	if _, err := c.Snapshot(t.Context()); !tooLarge(err, "1000 bytes", "at most 999", "MaxSnapshot of the handler") {
 		t.Errorf("a snapshot too large: %v", err)
 	}
 
@@ -372,9 +372,21 @@ func TestStreamEndsBeforeLongLine(t *testing.T) {
 	}}
 	c := client(t, serve(t, handler(t, f, replicationhttp.HandlerOptions{MaxLine: 100})), replicationhttp.ClientOptions{})
 	got, err := collect(t, c, tq.Position{}, "")
-	if diff := cmp.Diff([]string{"1", "22"}, got); diff != "" || !errors.Is(err, replication.ErrUnavailable) {
+	if diff := cmp.Diff([]string{"1", "22"}, got); diff != "" || !tooLarge(err, "at most 100") {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
+}
+
+// tooLarge says whether err is that something is, says all of what, and that
+// trying again does not help.
+func tooLarge(err error, what ...string) bool {
+	for _, part := range what {
+		if err == nil || !strings.Contains(err.Error(), part) {
+			return false
+		}
+	}
+
+	return errors.Is(err, replication.ErrTooLarge) && !errors.Is(err, replication.ErrUnavailable)
 }
 
 // TestErrorAtHeartbeat: an error of the feed ends the stream, also where it comes

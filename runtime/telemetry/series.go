@@ -74,12 +74,18 @@ func (i *own) Record(ctx context.Context, series int, value float64) {
 func newSeries(kv []attribute.KeyValue, l tq.Labels) []labels {
 	list := make([]labels, l.Series())
 	for series := range list {
-		more := make([]attribute.KeyValue, len(l))
-		for i := range l {
-			more[i] = attribute.String(instrument.KeyLabel+l[i].Name, l.Value(i, series))
-		}
-		list[series] = newLabels(kv, more...)
+		list[series] = newLabels(kv, labelAttributes(l, series)...)
 	}
 
 	return list
+}
+
+// labelAttributes are what tells one series from the others.
+func labelAttributes(l tq.Labels, series int) []attribute.KeyValue {
+	kv := make([]attribute.KeyValue, len(l))
+	for i := range l {
+		kv[i] = attribute.String(instrument.KeyLabel+l[i].Name, l.Value(i, series))
+	}
+
+	return kv
 }

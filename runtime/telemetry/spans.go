@@ -85,6 +85,7 @@ type Spans struct {
 	r        *Registration
 	attempts int // that a task has
 	options  [len(operationSpecs)][]trace.SpanStartOption
+	series   []trace.SpanStartOption // labels of payloads; nil if they have none
 }
 
 // Spans prepares the spans of q, with the attributes its measurements have. q
@@ -98,6 +99,12 @@ func (r *Registration) Spans(q Queue) *Spans {
 	attributes := trace.WithAttributes(r.config.set(o.Name, "")...)
 	for op, spec := range operationSpecs {
 		s.options[op] = []trace.SpanStartOption{trace.WithSpanKind(spec.kind), attributes}
+	}
+	if l := q.Probe().Labels(); len(l) > 0 {
+		s.series = make([]trace.SpanStartOption, l.Series())
+		for series := range s.series {
+			s.series[series] = trace.WithAttributes(labelAttributes(l, series)...)
+		}
 	}
 
 	return s
@@ -115,12 +122,21 @@ func (r *Registration) Spans(q Queue) *Spans {
 func (s *Spans) Trace(
 	ctx context.Context, op Operation, f func(context.Context) error, links ...trace.Link,
 ) error {
-	ctx, span := s.start(ctx, op, func() []trace.Link { return links })
+	ctx, span := s.start(ctx, op, func() []trace.SpanStartOption { return linked(links) })
 	if span == nil {
 		return f(ctx)
 	}
 
 	return traced(ctx, span, f)
+}
+
+// linked is the option for links, if there are any.
+func linked(links []trace.Link) []trace.SpanStartOption {
+	if len(links) == 0 {
+		return nil
+	}
+
+	return []trace.SpanStartOption{trace.WithLinks(links...)}
 }
 
 // Failing is the operation of a call to Fail with a lease of this token:
@@ -139,9 +155,9 @@ func (s *Spans) on(op Operation) bool {
 }
 
 // start gives a span of op, or nil, and the context for what happens in it.
-// links is called if there is to be one.
+// more is called if there is to be one.
 func (s *Spans) start(
-	ctx context.Context, op Operation, links func() []trace.Link,
+	ctx context.Context, op Operation, more func() []trace.SpanStartOption,
 ) (context.Context, trace.Span) {
 	if !s.on(op) {
 		return ctx, nil
@@ -151,20 +167,22 @@ func (s *Spans) start(
 			return ctx, nil
 		}
 
-		return s.begin(ctx, ctx, op, links())
+		return s.begin(ctx, ctx, op, more())
 	}
 	now, allowed := s.r.config.budget.allowNow()
 	if !allowed {
 		return unsampled(ctx), nil
 	}
 
-	return s.begin(ctx, context.WithValue(ctx, paidKey{}, s.r.config.budget), op, links(), trace.WithTimestamp(now))
+	shown := context.WithValue(ctx, paidKey{}, s.r.config.budget)
+
+	return s.begin(ctx, shown, op, append(more(), trace.WithTimestamp(now)))
 }
 
 // begin has the provider start a span in the context of shown. A provider that
 // panics gives none: it must not take a lease from its worker.
 func (s *Spans) begin(
-	ctx, shown context.Context, op Operation, links []trace.Link, more ...trace.SpanStartOption,
+	ctx, shown context.Context, op Operation, more []trace.SpanStartOption,
 ) (in context.Context, span trace.Span) {
 	defer func() {
 		if recover() != nil {
@@ -172,9 +190,6 @@ func (s *Spans) begin(
 		}
 	}()
 	options := append(s.options[op][:2:2], more...)
-	if len(links) > 0 {
-		options = append(options, trace.WithLinks(links...))
-	}
 	_, span = s.r.tracer.Start(shown, operationSpecs[op].name, options...)
 
 	return trace.ContextWithSpan(ctx, span), span

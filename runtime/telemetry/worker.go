@@ -13,17 +13,21 @@ import (
 
 // Wrap puts spans round a worker of [tq.Run]: it is for tq.RunOptions.Wrap.
 //
-// At [SpansProcess] each handler runs in a span, with a link to that of the
-// task's producer if the task carries its [TraceParent]. At [SpansFull] leasing, the
-// heartbeats and how the lease ends have theirs, too, the latter two as
-// children of the handler's. What a handler itself calls on its lease has none.
+// At [SpansProcess] each handler runs in a span, with the labels of its payload,
+// and a link to the span of the task's producer if the task carries its
+// [TraceParent]. At [SpansFull] leasing, the heartbeats and how the lease ends
+// have theirs, too, the latter two as children of the handler's. What a handler
+// itself calls on its lease has none.
 // With no provider there is nothing to wrap.
 func (s *Spans) Wrap(w tq.Worker) tq.Worker {
 	if s.r.tracer == nil {
 		return w
 	}
 	t := &worker{Worker: w, spans: s, handle: w.Handle}
-	t.links = t.producer
+	t.more = t.known
+	if labelled, ok := w.(tq.LabelledWorker); ok && s.series != nil {
+		t.series = labelled.Series
+	}
 	t.next = func(ctx context.Context) error {
 		_, err := w.Next(ctx, tq.Outcome{})
 
@@ -39,8 +43,9 @@ type worker struct {
 	spans  *Spans
 	handle func(context.Context) error
 	next   func(context.Context) error
-	links  func() []trace.Link
-	held   *settler // of the present lease; nil below SpansFull
+	more   func() []trace.SpanStartOption
+	series func() int // of the present payload; nil if payloads have no labels
+	held   *settler   // of the present lease; nil below SpansFull
 }
 
 func (w *worker) Next(ctx context.Context, o tq.Outcome) (settled, err error) {
@@ -81,7 +86,7 @@ func (w *worker) settle(ctx context.Context, o tq.Outcome) error {
 }
 
 func (w *worker) Handle(ctx context.Context) error {
-	ctx, span := w.spans.start(ctx, Process, w.links)
+	ctx, span := w.spans.start(ctx, Process, w.more)
 	if w.held != nil {
 		w.held.below(trace.SpanContextFromContext(ctx))
 	}
@@ -92,11 +97,16 @@ func (w *worker) Handle(ctx context.Context) error {
 	return traced(ctx, span, w.handle)
 }
 
-// producer gives a link to the span that the task of the lease was enqueued in.
-func (w *worker) producer() []trace.Link {
+// known is what a span has of its task: a link to the span that it was enqueued
+// in, and the labels of its payload.
+func (w *worker) known() []trace.SpanStartOption {
 	held, token := w.Worker.Lease()
+	options := linked(Links(held.TraceParent(token)))
+	if w.series != nil {
+		options = append(options, w.spans.series[w.series()])
+	}
 
-	return Links(held.TraceParent(token))
+	return options
 }
 
 func (w *worker) Lease() (tq.Held, tq.Token) {

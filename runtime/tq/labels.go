@@ -52,6 +52,13 @@ type Labelled interface {
 	Series(Slot) int // of the payload at the slot
 }
 
+// LabelledWorker is a [Worker] of payloads with labels. Series is called as Lease
+// is.
+type LabelledWorker interface {
+	Worker
+	Series() int // of the payload of the present lease
+}
+
 // Instrument takes measurements by series. Telemetry makes those that generated
 // code gives a typed face. It is safe for concurrent use.
 type Instrument interface {

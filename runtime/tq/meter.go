@@ -105,7 +105,6 @@ func (m *Meter) keep(list *[]Sample, s Sample) {
 
 // measure is called with mu held. i is the task that is measured, or noSlot.
 func (c *core) measure(what Measure, i Slot, value int64) {
-	s := Sample{Value: value, Series: c.series(i), Measure: what}
 	for _, m := range c.meters {
 		if m.wanted&(1<<what) == 0 {
 			continue
@@ -114,7 +113,7 @@ func (c *core) measure(what Measure, i Slot, value int64) {
 			m.lost++
 			continue
 		}
-		m.keep(&m.settled, s)
+		m.keep(&m.settled, Sample{Value: value, Series: c.series(i), Measure: what})
 	}
 }
 

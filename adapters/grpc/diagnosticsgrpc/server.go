@@ -60,6 +60,9 @@ func (s *service) Watch(r *diagnosticspb.WatchRequest, rpc diagnosticspb.Diagnos
 		return refuse(err)
 	}
 	defer watch.Close()
+	if err := rpc.SendHeader(nil); err != nil { // it is accepted, whenever something comes
+		return err
+	}
 	out := send.New(ctx, s.o.WriteTimeout)
 	defer out.Close()
 	for {

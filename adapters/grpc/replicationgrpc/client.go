@@ -190,7 +190,7 @@ func (c *Client) Snapshot(ctx context.Context) ([]byte, error) {
 		case err != nil:
 			return nil, sourceError(ctx, err)
 		case m.GetSize() > uint64(c.o.MaxSnapshot), len(doc)+len(m.GetPart()) > c.o.MaxSnapshot:
-			return nil, fmt.Errorf("%w: a snapshot of %d bytes, at most %d are read",
+			return nil, fmt.Errorf("%w: a snapshot of %d bytes, at most %d are read: raise MaxSnapshot of the client",
 				replication.ErrTooLarge, max(m.GetSize(), uint64(len(doc)+len(m.GetPart()))), c.o.MaxSnapshot)
 		}
 		size, doc = m.GetSize(), append(doc, m.GetPart()...)

@@ -6,10 +6,7 @@ import (
 	"fmt"
 	"log"
 	"net"
-	"os"
-	"regexp"
 	"strings"
-	"testing"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
@@ -131,25 +128,5 @@ func (c *counted) ApplySnapshot(s *leasequeue.Snapshot) error {
 func fatal(err error) {
 	if err != nil {
 		log.Fatal(err)
-	}
-}
-
-var goBlock = regexp.MustCompile("(?ms)^```go\n(.*?)^```$")
-
-// TestDocsQuote holds the code of docs/grpc.md to this file.
-func TestDocsQuote(t *testing.T) {
-	t.Parallel()
-	doc, err := os.ReadFile("../../../docs/grpc.md")
-	must(t, err)
-	own, err := os.ReadFile("example_test.go")
-	must(t, err)
-	blocks := goBlock.FindAllStringSubmatch(string(doc), -1)
-	for _, b := range blocks {
-		if !strings.Contains(string(own), b[1]) {
-			t.Errorf("docs/grpc.md has code that is not in example_test.go:\n%s", b[1])
-		}
-	}
-	if len(blocks) == 0 {
-		t.Error("docs/grpc.md quotes nothing")
 	}
 }

@@ -373,6 +373,43 @@ func TestReconnect(t *testing.T) {
 	})
 }
 
+// TestGracefulStop: a server that is to end by itself does once the queue is closed,
+// when followers have all there was.
+func TestGracefulStop(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q, err := leasequeue.New(leasequeue.Options{})
+		must(t, err)
+		keep, err := q.Watch(0)
+		must(t, err)
+		var server *grpc.Server
+		conn := dial(t, func(s *grpc.Server) {
+			server = s
+			must(t, replicationgrpc.Register(s, handler(t, q, replicationgrpc.HandlerOptions{})))
+		})
+		client, err := replicationgrpc.NewClient(conn, replicationgrpc.ClientOptions{})
+		must(t, err)
+		got, ended := 0, make(chan error, 1)
+		go func() {
+			ended <- client.Events(t.Context(), tq.Position{}, func([]byte) error {
+				got++
+				return nil
+			})
+		}()
+		synctest.Wait()
+		for range 100 {
+			_, err := q.TryEnqueue(t.Context(), lease.ResourceLease{})
+			must(t, err)
+		}
+		must(t, q.Close())
+		server.GracefulStop()
+		if err := <-ended; !errors.Is(err, replication.ErrUnavailable) || got != 100 {
+			t.Errorf("the follower has %d events and ends with %v", got, err)
+		}
+		must(t, keep.Close())
+	})
+}
+
 func TestOptions(t *testing.T) {
 	t.Parallel()
 	for _, o := range []replicationgrpc.ClientOptions{{MaxLine: -1}, {MaxSnapshot: -1}, {Silence: -1}, {Timeout: -1}} {

@@ -282,7 +282,8 @@ func (s *service) Snapshot(r *replicationpb.SnapshotRequest, rpc replicationpb.R
 	defer leave()
 	doc, err := h.feed.AppendSnapshot(nil)
 	if err == nil && len(doc) > h.o.MaxSnapshot {
-		err = fmt.Errorf("%w: the snapshot has %d bytes, at most %d are sent", replication.ErrTooLarge, len(doc), h.o.MaxSnapshot)
+		err = fmt.Errorf("%w: the snapshot has %d bytes, at most %d are sent: raise MaxSnapshot of the handler",
+			replication.ErrTooLarge, len(doc), h.o.MaxSnapshot)
 	}
 	if err != nil {
 		return refuseFor(err)

@@ -121,6 +121,7 @@ func goals() []goal {
 	single("delayed-1M-fail", "queue/tqgen delayed Fail/1M", "queue/tqgen delayed Fail/1k", 3, "")
 	single("delayed-1M-due", "queue/tqgen becoming due/1M", "queue/tqgen becoming due/1k", 3, "processor time, leasing included")
 	perLoad("reader", "queue/tqgen with reader/", "queue/tqgen/", true, "", 1.4, 1.6, 1.3)
+	perLoad("instrumented", "queue/tqgen instrumented/", "queue/tqgen/", true, "all instruments, by the SDK, and a span for each task that is not sampled", 1.25, 1.25, 1.25)
 	for _, load := range []string{"alone", "1+1"} {
 		add(goal{
 			name: "event-to-sink-" + load, bound: 1.5, note: "what a cycle costs more with a sink, for each of its events, to a channel of the same struct",

@@ -171,10 +171,11 @@ func TestHandlerIsBounded(t *testing.T) {
 			got, err = collect(t, c, tq.Position{}, "")
 			return err
 		})
-		if len(got) != 2 || !errors.Is(err, replication.ErrUnavailable) {
+		if len(got) != 2 || !errors.Is(err, replication.ErrTooLarge) || errors.Is(err, replication.ErrUnavailable) {
 			t.Errorf("a line too long: %q, %v", got, err)
 		}
-		if _, err := c.Snapshot(t.Context()); !errors.Is(err, replication.ErrUnavailable) {
+		_, err = c.Snapshot(t.Context())
+		if !errors.Is(err, replication.ErrTooLarge) || errors.Is(err, replication.ErrUnavailable) {
 			t.Errorf("a snapshot too large: %v", err)
 		}
 	})
