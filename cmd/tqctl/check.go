@@ -69,6 +69,7 @@ type checking struct {
 	pending, active share
 	dead, lag       uint64
 	healthy, calm   bool
+	going           bool
 
 	given func(flag string) bool
 }
@@ -101,6 +102,7 @@ there is no answer, no such queue, or no limit.`,
 	f.Uint64Var(&k.lag, "max-lag", 0, "how many events readers, sources and sinks may be behind")
 	f.DurationVar(&k.behindFor, "max-lag-time", 0, "how old the last event of a peer may have been when a sink applied it")
 	f.BoolVar(&k.calm, "no-backpressure", false, "no monitor of the queue may say that it is under backpressure")
+	f.BoolVar(&k.going, "not-paused", false, "the queue must grant tasks")
 	f.BoolVar(&k.healthy, "healthy", false, "the host must call the queue healthy, by its thresholds")
 	f.StringVar(&k.output, "output", "text", "`text` or json")
 	complete(command, "output", "text", "json")
@@ -121,7 +123,7 @@ type finding struct {
 	OK    bool    `json:"ok"`
 	Value float64 `json:"value"`
 	Max   float64 `json:"max"`
-	// Unit is "s", "{task}", "{event}", "{monitor}", or "{level}": 0 is healthy, 1
+	// Unit is "s", "{task}", "{event}", "{monitor}", "{queue}", or "{level}": 0 is healthy, 1
 	// degraded, 2 unhealthy.
 	Unit string `json:"unit"`
 
@@ -175,7 +177,7 @@ func (k *checking) run(command *cobra.Command, _ []string) error {
 func (k *checking) check() error {
 	limits := []string{"max-oldest-age", "max-wait-p99", "max-pending", "max-active", "max-dead", "max-lag", "max-lag-time"}
 	switch {
-	case !slices.ContainsFunc(limits, k.given) && !k.calm && !k.healthy:
+	case !slices.ContainsFunc(limits, k.given) && !k.calm && !k.going && !k.healthy:
 		return errors.New("check: no limit is given, such as --max-oldest-age 30s or --healthy")
 	case k.output != "text" && k.output != "json":
 		return fmt.Errorf("--output %s: want text or json", k.output)
@@ -282,6 +284,9 @@ func (k *checking) hold(q *subject, s diagnostics.Snapshot) ([]finding, error) {
 	events, age := q.lag()
 	limit("max-lag", "events behind:", float64(events), float64(k.lag), "{event}", number)
 	limit("max-lag-time", "behind by", age, k.behindFor.Seconds(), "s", seconds)
+	if k.going {
+		all = append(all, holdGoing(q))
+	}
 	if k.calm {
 		f, err := holdCalm(q.name, s)
 		if err != nil {
@@ -323,7 +328,7 @@ func (k *checking) visible(q *subject) error {
 		return fmt.Errorf("%s: %s: --%s has nothing to look at", q.name, what, flag)
 	}
 	if q.stats == nil {
-		for _, flag := range []string{"max-oldest-age", "max-wait-p99", "max-pending", "max-active", "max-dead"} {
+		for _, flag := range []string{"max-oldest-age", "max-wait-p99", "max-pending", "max-active", "max-dead", "not-paused"} {
 			if k.given(flag) {
 				return nothing(flag, "only sources and sinks are attached, not the queue")
 			}
@@ -340,6 +345,14 @@ func (k *checking) visible(q *subject) error {
 	default:
 		return nil
 	}
+}
+
+func holdGoing(q *subject) finding {
+	if q.stats.Paused {
+		return finding{q.name, "not-paused", false, 1, 0, "{queue}", "paused"}
+	}
+
+	return finding{q.name, "not-paused", true, 0, 0, "{queue}", "not paused"}
 }
 
 func holdCalm(queue string, s diagnostics.Snapshot) (finding, error) {

@@ -19,7 +19,8 @@ func TestCheck(t *testing.T) {
 	o := quietly
 	o.Thresholds = diagnostics.Thresholds{PendingDegraded: 5}
 	s := serve(t, o)
-	q, _ := s.attach("orders"), s.attach("mails")
+	q, mails := s.attach("orders"), s.attach("mails")
+	mails.Probe().Pause(true)
 	enqueue(t, q, 8)
 	fail(t, q, "for good")
 	for args, want := range map[string]struct {
@@ -43,6 +44,9 @@ func TestCheck(t *testing.T) {
 		"--max-oldest-age 0s --queue mails --max-wait-p99 1m": {exitOK, `
 			ok  mails  oldest ready for 0 s, at most 0 s
 			ok  mails  p99 of waits 0 s, at most 60.0 s`},
+		"--not-paused": {exitViolated, `
+			ok        orders  not paused
+			exceeded  mails   paused`},
 		"--no-backpressure --healthy": {exitViolated, `
 			exceeded  orders  under backpressure
 			exceeded  orders  degraded: 7 pending, degraded from 5
@@ -139,9 +143,11 @@ func TestCheckSinksAlone(t *testing.T) {
 	if got.stdout != want || got.status != exitViolated {
 		t.Errorf("status %d, %s, %s", got.status, got.stdout, got.stderr)
 	}
-	got = tqctl(t, nil, "check", "--url", server.URL, "--max-pending", "7")
-	if got.status != exitFailure || !strings.Contains(got.stderr, "--max-pending has nothing to look at") {
-		t.Errorf("pending: status %d, %s, %s", got.status, got.stdout, got.stderr)
+	for flag, args := range map[string][]string{"--max-pending": {"--max-pending=7"}, "--not-paused": {"--not-paused"}} {
+		got := tqctl(t, nil, append([]string{"check", "--url", server.URL}, args...)...)
+		if got.status != exitFailure || !strings.Contains(got.stderr, flag+" has nothing to look at") {
+			t.Errorf("%s: status %d, %s, %s", flag, got.status, got.stdout, got.stderr)
+		}
 	}
 }
 

@@ -85,6 +85,11 @@ func (c *connection) open() (*host, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.tokenFile != "" {
+		if _, err := os.ReadFile(c.tokenFile); err != nil {
+			return nil, fmt.Errorf("--token-file: %w", err)
+		}
+	}
 	security, err := c.tls()
 	if err != nil {
 		return nil, err
@@ -319,6 +324,7 @@ func (h *host) advice(err error) string {
 	_, unknown := errors.AsType[*net.DNSError](err)
 	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
 	operation, dialled := errors.AsType[*net.OpError](err)
+	network, isNetwork := errors.AsType[net.Error](err)
 	switch {
 	case isStatus && (status.Status == http.StatusUnauthorized || status.Status == http.StatusForbidden):
 		return "say who you are: --token-file, --header, $TQCTL_TOKEN or --cert"
@@ -336,7 +342,7 @@ func (h *host) advice(err error) string {
 		return "--ca names the authority that signed it, --server-name the name in it"
 	case errors.Is(err, http.ErrSchemeMismatch):
 		return "the server does not speak TLS there: try http://"
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
+	case isNetwork && network.Timeout(): // a context's deadline is one, too
 		return "the server takes longer than --timeout " + h.o.timeout.String()
 	case dialled && operation.Op == "dial":
 		return "does the service run, and listen there? --url says where"

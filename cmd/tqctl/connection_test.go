@@ -161,8 +161,18 @@ func TestAnswersThatAreNone(t *testing.T) {
 			t.Errorf("%s: status %d, %s\nwant %s", path, got.status, got.stderr, want)
 		}
 	}
+	got := tqctl(t, nil, "watch", "queues", "--once", "--url", s.URL+"/slow/diagnostics", "--timeout", "50ms")
+	if got.status != exitFailure || !strings.Contains(got.stderr, "help: the server takes longer than --timeout 50ms") {
+		t.Errorf("a stream that does not begin: status %d, %s", got.status, got.stderr)
+	}
+	for _, url := range []string{s.URL + "/moved/diagnostics", "https://" + plain} {
+		got := tqctl(t, nil, "watch", "queues", "--url", url)
+		if got.status != exitFailure || strings.Contains(got.stderr, "trying again") || !strings.Contains(got.stderr, "help: ") {
+			t.Errorf("%s: status %d, %s", url, got.status, got.stderr)
+		}
+	}
 	// A watch ends where asking again does not help.
-	got := tqctl(t, nil, "watch", "queues", "--url", s.URL+"/none/diagnostics")
+	got = tqctl(t, nil, "watch", "queues", "--url", s.URL+"/none/diagnostics")
 	if got.status != exitFailure || strings.Contains(got.stderr, "trying again") || !strings.Contains(got.stderr, "404") {
 		t.Errorf("watch: status %d, %s", got.status, got.stderr)
 	}

@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -49,7 +51,7 @@ func (f *feed) follow(ctx context.Context, to ear) error {
 			if more, err := f.give(ctx, e, to); !more || err != nil {
 				return err
 			}
-		case f.once || client.Permanent(err):
+		case f.once || final(err):
 			return f.host.explain(f.host.stream, err)
 		default:
 			to.lost(f.host.explain(f.host.stream, err))
@@ -57,6 +59,13 @@ func (f *feed) follow(ctx context.Context, to ear) error {
 	}
 
 	return ctx.Err()
+}
+
+// final says whether an error is worth no second attempt.
+func final(err error) bool {
+	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
+
+	return untrusted || client.Permanent(err) || errors.Is(err, errRedirected) || errors.Is(err, http.ErrSchemeMismatch)
 }
 
 // give hands one event on.

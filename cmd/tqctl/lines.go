@@ -53,6 +53,9 @@ func (l *lines) lost(err error) {
 	if text := err.Error(); text != l.down {
 		l.down = text
 		fmt.Fprintf(l.complaints, "tqctl: %s; trying again\n", clean(text))
+		if help := helpFor(err); help != "" {
+			fmt.Fprintf(l.complaints, "\thelp: %s\n", clean(help))
+		}
 	}
 }
 

@@ -41,7 +41,6 @@ var (
 
 // surroundings are what the command meets outside.
 type surroundings struct {
-	stdin          io.Reader
 	stdout, stderr io.Writer
 	getenv         func(string) string
 }
@@ -49,7 +48,7 @@ type surroundings struct {
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // the second signal ends at once
-	os.Exit(run(ctx, os.Args[1:], surroundings{os.Stdin, os.Stdout, os.Stderr, os.Getenv}))
+	os.Exit(run(ctx, os.Args[1:], surroundings{os.Stdout, os.Stderr, os.Getenv}))
 }
 
 func run(ctx context.Context, args []string, s surroundings) int {
@@ -77,6 +76,15 @@ type failure struct {
 
 func (f *failure) Error() string { return f.err.Error() }
 func (f *failure) Unwrap() error { return f.err }
+
+// helpFor is what can be done about an error; "" if that is not known.
+func helpFor(err error) string {
+	if f, ok := errors.AsType[*failure](err); ok {
+		return f.help
+	}
+
+	return ""
+}
 
 // complain tells of an error. Its text may come from anywhere.
 func complain(w io.Writer, command *cobra.Command, err error) {

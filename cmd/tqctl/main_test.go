@@ -169,7 +169,7 @@ type ran struct {
 func tqctl(t testing.TB, env []string, args ...string) ran {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
-	status := run(t.Context(), args, surroundings{strings.NewReader(""), &stdout, &stderr, getenv(env)})
+	status := run(t.Context(), args, surroundings{&stdout, &stderr, getenv(env)})
 
 	return ran{status, stdout.String(), stderr.String()}
 }
@@ -205,7 +205,7 @@ func startWatch(t testing.TB, args ...string) *watcher {
 	go func() {
 		defer close(w.done)
 		args := append([]string{"watch"}, args...)
-		w.status = run(ctx, args, surroundings{strings.NewReader(""), to, &w.complaint, getenv(nil)})
+		w.status = run(ctx, args, surroundings{to, &w.complaint, getenv(nil)})
 		_ = to.Close()
 	}()
 	t.Cleanup(func() {

@@ -26,7 +26,6 @@ watch that waited for something was interrupted.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.SetIn(s.stdin)
 	root.SetOut(s.stdout)
 	root.SetErr(s.stderr)
 	root.SetVersionTemplate("tqctl {{.Version}}\n")

@@ -10,6 +10,8 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
+
+	"github.com/tqgen/tqgen/runtime/diagnostics"
 )
 
 // screen is the full-screen form of a watch.
@@ -101,10 +103,16 @@ func (m *screen) take(msg tea.Msg) tea.Cmd {
 		m.link, m.why = live, ""
 	case lostMsg:
 		m.link, m.why = reconnecting, clean(msg.err.Error())
+		if help := helpFor(msg.err); help != "" {
+			m.why += " · " + clean(help)
+		}
 	case warnMsg:
 		m.warned = clean(msg.err.Error())
 	case heardMsg:
 		m.now.apply(msg.event, m.clock())
+		if msg.event.kind == diagnostics.TypeSnapshot {
+			m.warned = "" // of what is told anew
+		}
 		if !msg.event.snapshot {
 			return m.aimed(false)
 		}
@@ -434,7 +442,7 @@ func watchScreen(ctx context.Context, f *feed, s surroundings, a aim) error {
 	in := &inbox{ctx, make(chan tea.Msg, 1024)}
 	m := newScreen(f.topic, f.host.name(), a, timeNow)
 	m.next = in.next
-	p := tea.NewProgram(m, tea.WithInput(s.stdin), tea.WithOutput(s.stdout), tea.WithoutSignalHandler())
+	p := tea.NewProgram(m, tea.WithOutput(s.stdout), tea.WithoutSignalHandler())
 	ended := make(chan error, 1)
 	go func() {
 		ended <- f.follow(ctx, in)

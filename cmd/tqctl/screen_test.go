@@ -162,7 +162,12 @@ q quit  p pause  ↑↓ select  enter details  ? help`
 	}
 	s.press("enter")
 	s.sees(true, "pending        2,000 of 4,096", "backpressure   yes, from 3,072 to 1,536", "esc back")
-	s.press("esc", "end", "down")
+	s.press("esc")
+	paused := stats("mails", 2000)
+	paused.Paused = true
+	s.event(diagnostics.TypeStats, false, paused)
+	s.sees(true, "QUEUE     STATE   PENDING", "mails     PAUSED    2,000", "orders                  0")
+	s.press("end", "down")
 	if s.chosen() != "orders" {
 		t.Errorf("the last is %q", s.chosen())
 	}
@@ -216,8 +221,9 @@ func TestBackpressureScreen(t *testing.T) {
 			ObservedAt: noon.Add(-age),
 		}
 	}
+	s.clock = func() time.Time { return noon.Add(time.Hour) } // ours is wrong
 	both := []backpressure.Signal{signal("mails", false, 0, time.Minute), signal("orders", true, 3, time.Minute)}
-	s.event(diagnostics.TypeSnapshot, false, diagnostics.Snapshot{Backpressure: both})
+	s.event(diagnostics.TypeSnapshot, false, diagnostics.Snapshot{Backpressure: both, ObservedAt: noon})
 	for _, one := range both {
 		s.event(diagnostics.TypeBackpressure, true, one)
 	}

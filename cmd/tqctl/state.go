@@ -32,6 +32,7 @@ type state struct {
 	spared   uint64 // events of replication that the host did not publish, by its rate
 	restarts uint64 // of the host: what was between is not known
 	lastID   string
+	skew     time.Duration // of the host's clock, against ours
 }
 
 type queueState struct {
@@ -90,6 +91,9 @@ func (s *state) apply(e event, now time.Time) {
 	}
 	switch v := e.value.(type) {
 	case diagnostics.Snapshot:
+		if !v.ObservedAt.IsZero() {
+			s.skew = v.ObservedAt.Sub(now)
+		}
 		s.letters = nil
 		clear(s.replicas)
 		maps.DeleteFunc(s.signals, func(k signalKey, _ signalState) bool {

@@ -39,7 +39,8 @@ func open(t testing.TB, width, height int, args ...string) *terminal {
 	must(t, err)
 	term := &terminal{t, filepath.Join(dir, "s")}
 	t.Cleanup(func() { _ = exec.Command("tmux", "-S", term.socket, "kill-server").Run() })
-	script := fmt.Sprintf(`TQCTL_PLAYED=1 '%s' "$@"; echo "status $?"; exec cat`, me)
+	// What comes by standard input is not for it: keys come from the terminal.
+	script := fmt.Sprintf(`TQCTL_PLAYED=1 '%s' "$@" </dev/null; echo "status $?"; exec cat`, me)
 	term.tmux(append([]string{
 		"-f", os.DevNull, "-u", "new-session", "-d", "-x", fmt.Sprint(width), "-y", fmt.Sprint(height), "--",
 		"sh", "-c", script, "sh",

@@ -102,6 +102,14 @@ func plural[N int | uint64](n N, thing string) string {
 	return count(n) + " " + thing + "s"
 }
 
+func yes(b bool) string {
+	if b {
+		return "yes"
+	}
+
+	return "no"
+}
+
 // rate is a number by second.
 func rate(f float64) string {
 	if f >= 10 || f == math.Trunc(f) {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/tqgen/tqgen/runtime/diagnostics"
@@ -84,7 +83,7 @@ func showSignals(s *state, now time.Time) table {
 		if v.Active {
 			state = cell{"ACTIVE", bad}
 		}
-		age := now.Sub(v.since)
+		age := now.Add(s.skew).Sub(v.since)
 		lasts := seconds(age.Seconds())
 		switch {
 		case v.since.IsZero(), v.atLeast && age < time.Second:
@@ -105,7 +104,7 @@ func signalDetails(s *state, k signalKey) []pair {
 	v := s.signals[k]
 
 	return []pair{
-		{"queue", v.Queue}, {"shard", v.Shard}, {"backpressure", strconv.FormatBool(v.Active)},
+		{"queue", v.Queue}, {"shard", v.Shard}, {"backpressure", yes(v.Active)},
 		{"since", date(v.since)}, {"told", date(v.ObservedAt)}, {"pending then", count(v.Pending)}, {"high watermark", count(v.High)},
 		{"low watermark", count(v.Low)}, {"changes", count(v.Generation)},
 	}
@@ -116,7 +115,7 @@ func sortedQueues(s *state) []string { return slices.Sorted(maps.Keys(s.queues))
 func showQueues(s *state) table {
 	t := table{
 		columns: []column{
-			{title: "QUEUE"}, {title: "PENDING", right: true}, {title: "OF", right: true, rank: 8},
+			{title: "QUEUE"}, {title: "STATE", rank: 1}, {title: "PENDING", right: true}, {title: "OF", right: true, rank: 8},
 			{title: "ACTIVE", right: true, rank: 2}, {title: "IN/S", right: true, rank: 4},
 			{title: "DONE/S", right: true, rank: 3}, {title: "FAILED/S", right: true, rank: 5},
 			{title: "OLDEST", right: true, rank: 1}, {title: "WAIT P50", right: true, rank: 10},
@@ -131,12 +130,16 @@ func showQueues(s *state) table {
 		if s.under(name) {
 			pending.style = bad
 		}
+		state := cell{} // and no column, if all queues just work
+		if q.Paused {
+			state = cell{"PAUSED", bad}
+		}
 		dead := cell{text: count(q.Dead)}
 		if q.Dead > 0 {
 			dead.style = strong
 		}
 		t.rows = append(t.rows, row{name, []cell{
-			{text: clean(name)}, pending, {text: count(q.Capacity)}, {text: count(q.Active)}, {text: rate(q.PerSec.Enqueued)},
+			{text: clean(name)}, state, pending, {text: count(q.Capacity)}, {text: count(q.Active)}, {text: rate(q.PerSec.Enqueued)},
 			{text: rate(q.PerSec.Completed)}, {text: rate(q.PerSec.Failed)}, {text: seconds(q.OldestAgeSeconds)},
 			{text: seconds(q.WaitP50Seconds)}, {text: seconds(q.WaitP99Seconds)}, {text: count(q.Total.Expired)}, dead,
 			{text: sparkline(q.depths)},
@@ -155,16 +158,15 @@ func queueDetails(s *state, q diagnostics.QueueStats) []pair {
 	for i, n := range q.Attempts {
 		attempts += fmt.Sprintf("%s: %s   ", bounds[i], count(n))
 	}
-	under := "no"
-	if s.under(q.Queue) {
-		under = "yes"
+	if q.AttemptsLost > 0 {
+		attempts += "not counted: " + count(q.AttemptsLost)
 	}
 
 	return []pair{
-		{"queue", q.Queue}, {"at", date(q.ObservedAt)},
+		{"queue", q.Queue}, {"at", date(q.ObservedAt)}, {"paused", yes(q.Paused)},
 		{"pending", fmt.Sprintf("%s of %s, %s of them delayed", count(q.Pending), count(q.Capacity), count(q.Delayed))},
 		{"active", count(q.Active)}, {"dead", count(q.Dead)},
-		{"backpressure", fmt.Sprintf("%s, from %s to %s", under, count(q.High), count(q.Low))},
+		{"backpressure", fmt.Sprintf("%s, from %s to %s", yes(s.under(q.Queue)), count(q.High), count(q.Low))},
 		{"oldest", seconds(q.OldestAgeSeconds)},
 		{"wait", fmt.Sprintf("p50 %s, p99 %s", seconds(q.WaitP50Seconds), seconds(q.WaitP99Seconds))},
 		{"waiting", plural(q.WaitingProducers, "producer") + ", " + plural(q.WaitingConsumers, "consumer")},
@@ -271,7 +273,8 @@ func (p *peer) details(s *state) []pair {
 
 	return append(pairs,
 		pair{"latest", fmt.Sprintf("%s %s of task %s, attempt %s", e.Kind, count(e.Sequence), e.Task, count(e.Attempt))},
-		pair{"occurred", date(e.OccurredAt)}, pair{"after it", plural(e.SequenceDelta, "event") + " known"},
+		pair{"occurred", date(e.OccurredAt)},
+		pair{"place", fmt.Sprintf("%s above the one before, %s known behind it", count(e.SequenceDelta), count(e.Behind))},
 	)
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -325,6 +326,42 @@ func TestWatchHostileStream(t *testing.T) {
 	}
 }
 
+// Dead letters that a queue has are listed page by page, and those that come
+// by the stream besides are told once.
+func TestWatchListsDeadLetters(t *testing.T) {
+	t.Parallel()
+	const there = 2*pageSize + 1
+	mux := http.NewServeMux()
+	mux.HandleFunc(streamPath, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		fmt.Fprint(w, "id: a.5\nevent: taskqueue.snapshot\ndata: {\"queues\":[{\"queue\":\"orders\"}]}\n\n")
+		for _, n := range []int{there - 1, there, there + 1} {
+			fmt.Fprintf(w, "id: a.6\nevent: taskqueue.deadletter\ndata: {\"queue\":\"orders\",\"number\":%d}\n\n", n)
+		}
+		must(t, http.NewResponseController(w).Flush())
+		<-r.Context().Done()
+	})
+	mux.HandleFunc(streamPath+"/deadletters", func(w http.ResponseWriter, r *http.Request) {
+		after, err := strconv.Atoi(r.URL.Query().Get("after"))
+		must(t, err)
+		page := []diagnostics.DeadLetter{}
+		for n := after + 1; n <= there && len(page) < pageSize; n++ {
+			page = append(page, diagnostics.DeadLetter{Queue: "orders", Number: uint64(n)})
+		}
+		w.Header().Set("Content-Type", "application/json")
+		must(t, json.NewEncoder(w).Encode(map[string]any{"deadLetters": page}))
+	})
+	server := httptest.NewServer(mux)
+	t.Cleanup(func() { server.CloseClientConnections(); server.Close() })
+	w := startWatch(t, "deadletters", "--url", server.URL)
+	for n := range uint64(there + 1) {
+		l := w.next(diagnostics.TypeDeadLetter)
+		if got := decode[diagnostics.DeadLetter](t, l.Data).Number; got != n+1 || l.Snapshot != (n < there) {
+			t.Fatalf("dead letter %d is told as %d, of a snapshot: %v", n+1, got, l.Snapshot)
+		}
+	}
+}
+
 func TestWatchMisuse(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]string{
@@ -342,6 +379,7 @@ func TestWatchMisuse(t *testing.T) {
 		"queues --ca /nowhere":                   "--ca: open /nowhere",
 		"queues --cert x":                        "--cert and --key go together",
 		"queues --timeout 0s":                    "above zero",
+		"queues --token-file /nowhere":           "--token-file: open /nowhere",
 		"queues --once --url http://127.0.0.1:1": "connection refused\n\thelp: does the service run",
 	} {
 		got := tqctl(t, nil, append([]string{"watch"}, strings.Fields(args)...)...)

@@ -8,19 +8,58 @@ import (
 
 	"github.com/tqgen/tqgen/examples/lease"
 	"github.com/tqgen/tqgen/examples/lease/leasequeue"
+	"github.com/tqgen/tqgen/runtime/replication"
 	"github.com/tqgen/tqgen/runtime/tq"
 	"github.com/tqgen/tqgen/runtime/tqtest"
 )
 
 func TestConformance(t *testing.T) {
-	tqtest.Run(t, func(t testing.TB, o tq.Options) tqtest.Queue {
+	open := func(t testing.TB, o tq.Options) tqtest.Queue {
 		q, err := leasequeue.New(o)
 		if err != nil {
 			t.Fatal(err)
 		}
 
 		return numbered{q, request(0)}
+	}
+	tqtest.Run(t, open)
+	tqtest.RunReplicas(t, open, func(t testing.TB, o tq.Options) tqtest.Replica {
+		r, err := leasequeue.NewReplica(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		return replica{r}
 	})
+}
+
+// replica is one by way of JSON.
+type replica struct{ *leasequeue.Replica }
+
+func (r replica) Apply(event []byte) error {
+	var e leasequeue.Event
+	if err := e.UnmarshalJSON(event); err != nil {
+		return err
+	}
+
+	return r.Replica.Apply(&e)
+}
+
+func (r replica) ApplySnapshot(snapshot []byte) error {
+	var s leasequeue.Snapshot
+	if err := s.UnmarshalJSON(snapshot); err != nil {
+		return err
+	}
+
+	return r.Replica.ApplySnapshot(&s)
+}
+
+func (r replica) State() ([]byte, error) { return r.Replica.State().MarshalJSON() }
+
+func (r replica) Promote(ctx context.Context, o tq.Options) (tqtest.Queue, error) {
+	q, err := r.Replica.Promote(ctx, o, replication.Promotion{})
+
+	return numbered{q, request(0)}, err
 }
 
 // numbered is a queue whose payloads have numbers for ids.

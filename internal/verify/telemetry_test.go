@@ -412,7 +412,10 @@ func TestOptions(t *testing.T) {
 		"taskqueue.name": "resource-lease", "service.name": "orders", "taskqueue.shard": "eu", "tenant": "x",
 		"team": "resource-lease-team",
 	}
-	for _, p := range m.collect(t) {
+	points := eventually(t, m, func(points []point) bool { // a source and a sink are named by their first event
+		return value(t, points, "taskqueue.replication.events") > 0 && value(t, points, "taskqueue.replication.applied") > 0
+	})
+	for _, p := range points {
 		if ofHost(p) {
 			p.attributes["taskqueue.name"], p.attributes["team"] = want["taskqueue.name"], want["team"] // it has none
 		}

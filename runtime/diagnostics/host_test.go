@@ -446,6 +446,9 @@ func TestQueries(t *testing.T) {
 		if len(letters) != 1 || letters[0].Number != 2 {
 			t.Errorf("dead letters behind the first: %s", body)
 		}
+		if status, _ := answer(h, http.MethodGet, root+"/deadletters?queue=resource-lease&after=x"); status != 400 {
+			t.Errorf("dead letters behind nonsense: %d", status)
+		}
 		if status, _ := answer(h, http.MethodGet, root+"/deadletters?queue=none"); status != http.StatusNotFound {
 			t.Errorf("dead letters of no queue: %d", status)
 		}

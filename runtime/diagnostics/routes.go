@@ -1,6 +1,7 @@
 package diagnostics
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -268,7 +269,11 @@ func (h *Host) deadLetters(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "no queue of this name", http.StatusNotFound)
 		return
 	}
-	after, _ := strconv.ParseUint(r.URL.Query().Get("after"), 10, 64)
+	after, err := strconv.ParseUint(cmp.Or(r.URL.Query().Get("after"), "0"), 10, 64)
+	if err != nil {
+		http.Error(w, "after is not the number of a dead letter", http.StatusBadRequest)
+		return
+	}
 	refs, err := q.probe.DeadLetters(after, limit(r))
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusConflict)

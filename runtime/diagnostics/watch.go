@@ -114,6 +114,9 @@ func (w *Watch) Next(ctx context.Context) ([]Event, error) {
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case <-w.h.closed:
+			if more := w.read(); more == nil {
+				continue // something came before it was closed
+			}
 			w.over = true
 			if w.own("", TypeBye, Bye{Reason: "shutdown"}); w.plain {
 				return nil, tq.ErrClosed

@@ -11,6 +11,8 @@
 //		tqtest.Run(t, func(t testing.TB, o tq.Options) tqtest.Queue { … })
 //	}
 //
+// [RunReplicas] does the same for the package's replicas.
+//
 // Checks that depend on time run in a bubble of testing/synctest, so none of
 // them sleeps.
 package tqtest
@@ -70,6 +72,7 @@ type Plain interface {
 	Reopen() error
 	Stats(ctx context.Context) (tq.Stats, error)
 	Probe() *tq.Probe
+	Feed() replication.Feed
 	Close() error
 }
 

@@ -190,28 +190,39 @@ func (s *Service) Close() error {
 
 // ServeHTTP implements http.Handler.
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c := &call{s: s, w: w, r: r}
+	name, ok := strings.CutPrefix(r.URL.Path, s.prefix)
+	p, known := procedures[name]
+	if !ok || !known {
+		name, p = "", procedure{}
+	}
+	s.serve(w, r, name, p)
+}
+
+// serve answers a request for p.
+func (s *Service) serve(w http.ResponseWriter, r *http.Request, name string, p procedure) {
+	c := &call{s: s, w: w, r: r, procedure: name}
 	// A body that nobody reads is not waited for either.
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.o.ReadTimeout))
-	if err := s.serve(c); err != nil {
+	err := c.begin(p)
+	if err == nil {
+		err = p.serve(c)
+	}
+	if err != nil {
 		c.refuse(err)
 	}
 }
 
-func (s *Service) serve(c *call) error {
-	name, ok := strings.CutPrefix(c.r.URL.Path, s.prefix)
-	p, known := procedures[name]
-	if !ok || !known {
+// begin says why a request is not served at all.
+func (c *call) begin(p procedure) (err error) {
+	switch {
+	case p.serve == nil:
 		return &Error{Status: http.StatusNotFound, Code: CodeUnknownProcedure, Message: "no such procedure"}
-	}
-	c.procedure = name
-	if c.r.Method != http.MethodPost && (!p.reads || c.r.Method != http.MethodGet) {
+	case c.r.Method != http.MethodPost && (!p.reads || c.r.Method != http.MethodGet):
 		c.w.Header().Set("Allow", p.allowed())
 		return &Error{Status: http.StatusMethodNotAllowed, Code: CodeMethod, Message: "want " + p.allowed()}
 	}
 	claimed := c.r.Header.Get(PeerHeader)
 	if p.claims != nil {
-		var err error
 		if claimed, err = p.claims(c, claimed); err != nil {
 			return err
 		}
@@ -219,12 +230,12 @@ func (s *Service) serve(c *call) error {
 	if err := c.authorize(claimed); err != nil {
 		return err
 	}
-	c.role = s.role.Load()
+	c.role = c.s.role.Load()
 	if c.role.queue == nil && !p.anywhere {
 		return notOwner(c.role.owner)
 	}
 
-	return p.serve(c)
+	return nil
 }
 
 // notOwner is what a node answers that does not own the queue.

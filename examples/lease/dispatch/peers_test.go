@@ -51,6 +51,22 @@ func TestPeers(t *testing.T) {
 	if _, err := c.Lease(t.Context(), 0); err != nil || !tracker.Eligible("worker-7") {
 		t.Errorf("back: %v", err)
 	}
+	before := tracker.Snapshot().Peers[0].LastDisconnect
+	for range 20 { // answers that were heard, and connections that end with them
+		enqueue(t, q, vm("i-1"))
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"/resourcelease/lease", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Close = true
+		r.Header.Set(dispatch.PeerHeader, "worker-7")
+		if a := do(t, r); a.Status != http.StatusOK {
+			t.Fatalf("lease: %+v", a.seen())
+		}
+	}
+	if after := tracker.Snapshot().Peers[0]; !after.LastDisconnect.Equal(before) || after.ActiveAssignments != 0 {
+		t.Errorf("after leases that arrived: %+v", after)
+	}
 	tracker.Bar("worker-7", true)
 	_, err = c.Lease(t.Context(), 0)
 	var e *dispatch.Error

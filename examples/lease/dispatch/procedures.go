@@ -123,7 +123,7 @@ func (c *call) lease() error {
 	case err == nil:
 		err = c.grant(&l)
 	}
-	lost = errors.Is(err, errGone) || c.r.Context().Err() != nil
+	lost = errors.Is(err, errGone) || errors.Is(err, context.Canceled)
 
 	return err
 }
@@ -444,20 +444,27 @@ func (c *call) stats() error {
 
 // health is for balancers: 200 says that requests are welcome here.
 func (c *call) health() error {
-	res, status := Health{Status: "serving"}, http.StatusOK
-	switch {
-	case c.s.open.Err() != nil:
-		res.Status = "closed"
-	case c.role.queue == nil:
-		res.Status, res.Owner = "following", c.role.owner
-	case c.role.stopped.Load():
-		res.Status = "draining"
-	}
-	if res.Status != "serving" {
+	res, status := c.s.health(c.role), http.StatusOK
+	if res.Status != serving {
 		status = http.StatusServiceUnavailable
 	}
 
 	return c.answer(status, func(dst []byte) ([]byte, error) { return AppendHealthJSON(dst, &res) })
+}
+
+const serving = "serving"
+
+func (s *Service) health(r *role) Health {
+	switch {
+	case s.open.Err() != nil:
+		return Health{Status: "closed"}
+	case r.queue == nil:
+		return Health{Status: "following", Owner: r.owner}
+	case r.stopped.Load():
+		return Health{Status: "draining"}
+	default:
+		return Health{Status: serving}
+	}
 }
 
 func (c *call) peers() error {

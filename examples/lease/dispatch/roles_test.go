@@ -129,10 +129,12 @@ func waiting(t *testing.T, url, body string) <-chan answer {
 // waited for is that a request has arrived, of which there is no other sign.
 func awaitStats(t *testing.T, q *leasequeue.Local, ok func(tq.Stats) bool) {
 	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for {
-		s, err := q.Stats(t.Context())
+		s, err := q.Stats(ctx)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -141,8 +143,8 @@ func awaitStats(t *testing.T, q *leasequeue.Local, ok func(tq.Stats) bool) {
 		}
 		select {
 		case <-tick.C:
-		case <-t.Context().Done():
-			t.Fatal(t.Context().Err())
+		case <-ctx.Done():
+			t.Fatalf("the figures are %+v for long", s)
 		}
 	}
 }

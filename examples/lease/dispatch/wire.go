@@ -168,3 +168,16 @@ type Health struct {
 	// Owner is where the queue is, as far as that is known and is not here.
 	Owner string `json:"owner,omitempty"`
 }
+
+// ShardList says which shards there are.
+//
+//tqgen:codec
+type ShardList struct {
+	Shards []ShardHealth `json:"shards"`
+}
+
+// ShardHealth is one of them.
+type ShardHealth struct {
+	Shard string `json:"shard"`
+	Health
+}

@@ -46,7 +46,11 @@ func (r *remote) DeadLetter(ctx context.Context, _ tq.Slot, t tq.Token, cause er
 // over or ctx has ended. If it was heard and the answer lost, the next one is
 // that the lease is lost.
 func (r *remote) tell(ctx context.Context, settle func(context.Context) error) error {
-	within, cancel := context.WithDeadline(ctx, *r.until.Load())
+	until := *r.until.Load()
+	if until.IsZero() {
+		return &tq.LeaseError{Op: "settle", Err: tq.ErrLeaseLost}
+	}
+	within, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
 	for pause := minPause; ; {
 		err := settle(within)

@@ -18,8 +18,8 @@ import (
 )
 
 func TestConformance(t *testing.T) {
-	conform.Run(t, orderqueue.New, orderqueue.Run, nil)
-	conform.Run(t, effects.NewInvoiceQueue, effects.RunInvoice, nil)
+	conform.Run(t, orderqueue.New, orderqueue.Run, orderqueue.NewReplica, nil)
+	conform.Run(t, effects.NewInvoiceQueue, effects.RunInvoice, effects.NewInvoiceReplica, nil)
 }
 
 func coordinator(t *testing.T, o effect.Options) *orderqueue.Coordinator {

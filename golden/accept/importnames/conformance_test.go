@@ -13,11 +13,11 @@ import (
 )
 
 func TestConformance(t *testing.T) {
-	conform.Run(t, alarmqueue.New, alarmqueue.Run, nil)
-	conform.Run(t, callqueue.New, callqueue.Run, nil)
-	conform.Run(t, letterqueue.New, letterqueue.Run, func(n int) q.Letter {
+	conform.Run(t, alarmqueue.New, alarmqueue.Run, alarmqueue.NewReplica, nil)
+	conform.Run(t, callqueue.New, callqueue.Run, callqueue.NewReplica, nil)
+	conform.Run(t, letterqueue.New, letterqueue.Run, letterqueue.NewReplica, func(n int) q.Letter {
 		return q.Letter{Body: q.Body{Lines: make([]string, n)}}
 	})
-	conform.Run(t, peerqueue.New, peerqueue.Run, nil)
-	conform.Run(t, valuequeue.New, valuequeue.Run, nil)
+	conform.Run(t, peerqueue.New, peerqueue.Run, peerqueue.NewReplica, nil)
+	conform.Run(t, valuequeue.New, valuequeue.Run, valuequeue.NewReplica, nil)
 }

@@ -8,5 +8,5 @@ import (
 )
 
 func TestConformance(t *testing.T) {
-	conform.Run(t, payments.New, payments.Run, nil)
+	conform.Run(t, payments.New, payments.Run, payments.NewReplica, nil)
 }

@@ -8,6 +8,6 @@ import (
 )
 
 func TestConformance(t *testing.T) {
-	conform.Run(t, joined.NewEmailQueue, joined.RunEmail, nil)
-	conform.Run(t, joined.NewHTTPCallQueue, joined.RunHTTPCall, nil)
+	conform.Run(t, joined.NewEmailQueue, joined.RunEmail, joined.NewEmailReplica, nil)
+	conform.Run(t, joined.NewHTTPCallQueue, joined.RunHTTPCall, joined.NewHTTPCallReplica, nil)
 }

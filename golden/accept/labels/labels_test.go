@@ -17,8 +17,8 @@ import (
 )
 
 func TestConformance(t *testing.T) {
-	conform.Run(t, orderqueue.New, orderqueue.Run, nil)
-	conform.Run(t, labels.NewParcelQueue, labels.RunParcel, nil)
+	conform.Run(t, orderqueue.New, orderqueue.Run, orderqueue.NewReplica, nil)
+	conform.Run(t, labels.NewParcelQueue, labels.RunParcel, labels.NewParcelReplica, nil)
 }
 
 // note is an instrument that notes what it is given.

@@ -11,8 +11,8 @@ import (
 )
 
 func TestConformance(t *testing.T) {
-	conform.Run(t, queuequeue.New, queuequeue.Run, nil)
-	conform.Run(t, leasequeue.New, leasequeue.Run, nil)
-	conform.Run(t, eventqueue.New, eventqueue.Run, nil)
-	conform.Run(t, snapshotqueue.New, snapshotqueue.Run, nil)
+	conform.Run(t, queuequeue.New, queuequeue.Run, queuequeue.NewReplica, nil)
+	conform.Run(t, leasequeue.New, leasequeue.Run, leasequeue.NewReplica, nil)
+	conform.Run(t, eventqueue.New, eventqueue.Run, eventqueue.NewReplica, nil)
+	conform.Run(t, snapshotqueue.New, snapshotqueue.Run, snapshotqueue.NewReplica, nil)
 }

@@ -8,5 +8,5 @@ import (
 )
 
 func TestConformance(t *testing.T) {
-	conform.Run(t, orderqueue.New, orderqueue.Run, nil)
+	conform.Run(t, orderqueue.New, orderqueue.Run, orderqueue.NewReplica, nil)
 }

@@ -9,6 +9,6 @@ import (
 )
 
 func TestConformance(t *testing.T) {
-	conform.Run(t, emailqueue.New, emailqueue.Run, nil)
-	conform.Run(t, parcels.New, parcels.Run, nil)
+	conform.Run(t, emailqueue.New, emailqueue.Run, emailqueue.NewReplica, nil)
+	conform.Run(t, parcels.New, parcels.Run, parcels.NewReplica, nil)
 }

@@ -9,9 +9,9 @@ import (
 )
 
 func TestConformance(t *testing.T) {
-	conform.Run(t, taskqueue.New, taskqueue.Run, nil)
+	conform.Run(t, taskqueue.New, taskqueue.Run, taskqueue.NewReplica, nil)
 }
 
 func TestConformanceJoined(t *testing.T) {
-	conform.Run(t, shared.NewErrandQueue, shared.RunErrand, nil)
+	conform.Run(t, shared.NewErrandQueue, shared.RunErrand, shared.NewErrandReplica, nil)
 }

@@ -14,7 +14,7 @@ import (
 )
 
 func TestConformance(t *testing.T) {
-	conform.Run(t, uploadqueue.New, uploadqueue.Run, nil)
+	conform.Run(t, uploadqueue.New, uploadqueue.Run, uploadqueue.NewReplica, nil)
 }
 
 // TestPayloadOfFirstEvent holds that Enqueued and Restored carry the payload,

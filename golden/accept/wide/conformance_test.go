@@ -8,5 +8,5 @@ import (
 )
 
 func TestConformance(t *testing.T) {
-	conform.Run(t, taskqueue.New, taskqueue.Run, nil)
+	conform.Run(t, taskqueue.New, taskqueue.Run, taskqueue.NewReplica, nil)
 }

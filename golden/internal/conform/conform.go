@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tqgen/tqgen/runtime/replication"
 	"github.com/tqgen/tqgen/runtime/tq"
 	"github.com/tqgen/tqgen/runtime/tqtest"
 )
@@ -45,16 +46,30 @@ type (
 		Next(ctx context.Context) (E, error)
 		Close() error
 	}
+	event[E any] interface {
+		*E
+		UnmarshalJSON(src []byte) error
+	}
+	replica[E, S, Q any] interface {
+		Apply(e *E) error
+		ApplySnapshot(s *S) error
+		State() S
+		Position() tq.Position
+		Counters() tq.Counters
+		Promote(ctx context.Context, o tq.Options, how replication.Promotion) (Q, error)
+	}
 )
 
-// Run checks the queues that open gives, by way of run, the generated Run. make
-// makes the payload of a number, which must show in its JSON form; nil for one
+// Run checks the queues that open gives, by way of run, the generated Run, and
+// the replicas that follow gives. makePayload makes the payload of a number, which must show in its JSON form; nil for one
 // that has the number in its first field.
 func Run[
-	I any, P any, L any, PL lease[L], D any, S any, PS snapshot[S], E any, R reader[E], Q local[P, L, D, S, R],
+	I any, P any, L any, PL lease[L], D any, S any, PS snapshot[S], E any, PE event[E], R reader[E],
+	Q local[P, L, D, S, R], F replica[E, S, Q],
 ](
 	t *testing.T, open func(tq.Options) (Q, error),
-	run func(context.Context, I, tq.RunOptions, func(context.Context, PL) error) error, makePayload func(n int) P,
+	run func(context.Context, I, tq.RunOptions, func(context.Context, PL) error) error,
+	follow func(tq.Options) (F, error), makePayload func(n int) P,
 ) {
 	t.Helper()
 	if makePayload == nil {
@@ -72,15 +87,27 @@ func Run[
 		t.Fatalf("payloads of 32 numbers have %d JSON forms", len(numbers))
 	}
 
-	tqtest.Run(t, func(t testing.TB, o tq.Options) tqtest.Queue {
+	adapt := func(q Q) tqtest.Queue {
+		return &queue[I, P, L, PL, D, S, PS, E, R, Q]{
+			Plain: q, queue: q, run: run, payload: makePayload, numbers: numbers, fixed: makePayload(1),
+		}
+	}
+	opened := func(t testing.TB, o tq.Options) tqtest.Queue {
 		q, err := open(o)
 		if err != nil {
 			t.Fatal(err)
 		}
 
-		return &queue[I, P, L, PL, D, S, PS, E, R, Q]{
-			Plain: q, queue: q, run: run, payload: makePayload, numbers: numbers, fixed: makePayload(1),
+		return adapt(q)
+	}
+	tqtest.Run(t, opened)
+	tqtest.RunReplicas(t, opened, func(t testing.TB, o tq.Options) tqtest.Replica {
+		r, err := follow(o)
+		if err != nil {
+			t.Fatal(err)
 		}
+
+		return &follower[E, PE, S, PS, Q, F]{replica: r, adapt: adapt}
 	})
 }
 

@@ -16,6 +16,7 @@ import (
 	"math/rand/v2"
 	"mime"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 )
@@ -66,7 +67,8 @@ func (e *StatusError) Error() string {
 
 // Errors of a connection.
 var (
-	// ErrTooLong is an event, or a line, of more than a MiB.
+	// ErrTooLong is an event, or a line, of more than 16 MiB. Events goes on behind
+	// it, if its id came first.
 	ErrTooLong = errors.New("client: an event of the stream is too long")
 	// ErrSilent is a server that said nothing for longer than Client.Silence.
 	ErrSilent = errors.New("client: the server has fallen silent")
@@ -76,8 +78,11 @@ var (
 )
 
 // Permanent says whether asking again does not help: the answer is a status that
-// says so, or no stream.
+// says so, or no stream, or the URL is none.
 func Permanent(err error) bool {
+	if wrong, ok := errors.AsType[*url.Error](err); ok && wrong.Op == "parse" {
+		return true
+	}
 	if status, ok := errors.AsType[*StatusError](err); ok {
 		s := status.Status
 		return s < 500 && s != http.StatusTooManyRequests && s != http.StatusRequestTimeout
@@ -279,7 +284,7 @@ func NewParser(r io.Reader) *Parser { return &Parser{r: bufio.NewReader(r)} }
 // host says so where a quiet stream has got to.
 func (p *Parser) ID() string { return p.id }
 
-const maxEvent = 1 << 20
+const maxEvent = 16 << 20
 
 // Next is the next event; io.EOF where the stream ends, also in the middle of
 // an event. The caller may keep its Data.
@@ -287,6 +292,9 @@ func (p *Parser) Next() (Event, error) {
 	e, some := Event{ID: p.id}, false
 	for {
 		line, err := p.next()
+		if errors.Is(err, ErrTooLong) {
+			p.id = e.ID // so that it does not come again
+		}
 		if err != nil {
 			return Event{}, err
 		}
@@ -310,6 +318,7 @@ func (p *Parser) Next() (Event, error) {
 			e.Type = string(value)
 		case "data":
 			if len(e.Data)+len(value) >= maxEvent {
+				p.id = e.ID
 				return Event{}, ErrTooLong
 			}
 			if some {
@@ -321,26 +330,40 @@ func (p *Parser) Next() (Event, error) {
 }
 
 // next is the next line without its end, which is \n, \r\n or \r. It is good
-// until the one after.
+// until the one after. It waits for nothing behind the line.
 func (p *Parser) next() ([]byte, error) {
 	p.line = p.line[:0]
 	for {
-		b, err := p.r.ReadByte()
-		if err != nil {
+		if _, err := p.r.Peek(1); err != nil {
 			return nil, err
 		}
-		after := p.cr
-		p.cr = b == '\r'
-		switch {
-		case b == '\n' && after:
+		part, _ := p.r.Peek(p.r.Buffered()) // is there
+		if p.cr && part[0] == '\n' {
+			p.cr = false
+			p.skip(1)
 			continue
-		case b == '\n', b == '\r':
-			return p.begin(p.line), nil
-		case len(p.line) >= maxEvent+64: // the name of the field
-			return nil, ErrTooLong
 		}
-		p.line = append(p.line, b)
+		end := bytes.IndexAny(part, "\r\n")
+		if end < 0 {
+			p.cr = false
+			p.line = append(p.line, part...)
+			p.skip(len(part))
+			if len(p.line) >= maxEvent+64 { // the name of the field
+				return nil, ErrTooLong
+			}
+			continue
+		}
+		p.cr = part[end] == '\r'
+		p.line = append(p.line, part[:end]...)
+		p.skip(end + 1)
+
+		return p.begin(p.line), nil
 	}
+}
+
+// skip goes on behind what was peeked at.
+func (p *Parser) skip(n int) {
+	_, _ = p.r.Discard(n) // is there
 }
 
 // begin takes the byte order mark off the first line.

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -24,30 +25,35 @@ func TestParser(t *testing.T) {
 		"data: {}\r\r" + // and others
 		"event: never\n\ndata:two\ndata: lines\nretry: 5\nother\n\nid: a.2\ndata: " + strings.Repeat("x", 100_000) +
 		"\n\nevent:\nid: b\x00\ndata\n\nid: a.3\n: alive\n\nid: a.4\ndata: cut"
-	p := client.NewParser(strings.NewReader(stream))
-	var got []string
-	for {
-		e, err := p.Next()
-		if err != nil {
-			got = append(got, err.Error()+" after "+p.ID())
-			break
-		}
-		got = append(got, fmt.Sprintf("%s %s %.20s %d", e.ID, e.Type, e.Data, len(e.Data)))
-	}
 	want := []string{
 		`a.1 x {"n":1} 7`, `a.1 message {"isActive":true} 17`, "a.1 message {} 2", "a.1 message two\nlines 9",
 		"a.2 message xxxxxxxxxxxxxxxxxxxx 100000", "a.2 message  0", "EOF after a.3",
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("events (-want +got):\n%s", diff)
+	for name, from := range map[string]io.Reader{
+		"at once": strings.NewReader(stream), "by bytes": iotest.OneByteReader(strings.NewReader(stream)),
+	} {
+		p := client.NewParser(from)
+		var got []string
+		for {
+			e, err := p.Next()
+			if err != nil {
+				got = append(got, err.Error()+" after "+p.ID())
+				break
+			}
+			got = append(got, fmt.Sprintf("%s %s %.20s %d", e.ID, e.Type, e.Data, len(e.Data)))
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("events, %s (-want +got):\n%s", name, diff)
+		}
 	}
 	for name, long := range map[string]string{
-		"a line":  "data: " + strings.Repeat("x", 2<<20),
-		"a field": strings.Repeat("x", 2<<20),
-		"lines":   strings.Repeat("data: "+strings.Repeat("x", 1000)+"\n", 2000) + "\n",
+		"a line":  "data: " + strings.Repeat("x", 17<<20),
+		"a field": strings.Repeat("x", 17<<20),
+		"lines":   strings.Repeat("data: "+strings.Repeat("x", 1000)+"\n", 17_000) + "\n",
 	} {
-		if _, err := client.NewParser(strings.NewReader(long)).Next(); !errors.Is(err, client.ErrTooLong) {
-			t.Errorf("%s of 2 MiB: %v", name, err)
+		p := client.NewParser(strings.NewReader("id: a.5\n" + long))
+		if _, err := p.Next(); !errors.Is(err, client.ErrTooLong) || p.ID() != "a.5" {
+			t.Errorf("%s of 17 MiB: %v, behind %q", name, err, p.ID())
 		}
 	}
 }
@@ -120,6 +126,20 @@ func TestNoStream(t *testing.T) {
 	}
 	if len(got) != 1 || !errors.Is(got[0], client.ErrNoStream) || !strings.Contains(got[0].Error(), "text/html") {
 		t.Errorf("a page: %v", got)
+	}
+}
+
+// A URL that is none is told once.
+func TestNoURL(t *testing.T) {
+	t.Parallel()
+	times := 0
+	for _, err := range (&client.Client{URL: "http://a b"}).Events(t.Context()) {
+		if times++; err == nil || !client.Permanent(err) {
+			t.Fatalf("no URL: %v", err)
+		}
+	}
+	if times != 1 {
+		t.Errorf("told %d times", times)
 	}
 }
 
