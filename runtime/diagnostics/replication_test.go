@@ -168,6 +168,9 @@ func TestReplicationUnderLoad(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() { done <- sink.Follow(ctx, source) }()
+	for range 10 { // clients that do not read
+		listen(t, h, root)
+	}
 	l := listen(t, h, root+"?types="+diagnostics.TypeReplication)
 	l.next(diagnostics.TypeSnapshot)
 	for range tasks {
