@@ -28,9 +28,15 @@ ROUNDS ?= 10000
 TYPES ?= 300
 TYPESEED ?= 1
 FAILOVERS ?= 1 2 3 4 5
+SEED ?= 1
+ONLY ?=
+CLIENTS ?= 32
 
 # How a package is installed by whoever is not root.
 ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+# The mesh of the lease example, which is in a module of its own.
+MESH = $(GO) build -C examples/lease/mesh -o $(CURDIR)/bin/mesh . && exec bin/mesh
 
 tool = $$($(GO) -C internal/tools tool -n $(1))
 
@@ -48,7 +54,7 @@ build: ## compile everything, and the commands into bin/
 test: build lint check unit race ## everything that needs Go and its modules alone
 
 .PHONY: verify
-verify: page terminal alerts grpc fuzz storm types mutate demo-failover demo-chaos ## what needs other programs than Go, and what takes longer
+verify: page terminal alerts grpc fuzz storm types mutate demo-failover demo-chaos drill ## what needs other programs than Go, and what takes longer
 
 .PHONY: page
 page: chromium ## the tests of the diagnostics page, in headless Chromium
@@ -102,6 +108,18 @@ demo: ## regenerate the example, then run its queue under faults for FOR (10s)
 demo-failover: ## kill the owner of a replicated queue, twice for each of FAILOVERS, and account for every task
 	$(GO) build -o bin/ ./examples/lease/cmd/failover
 	@for seed in $(FAILOVERS); do bin/failover -seed $$seed && bin/failover -seed $$seed -sync || exit; done
+
+.PHONY: mesh
+mesh: ## start a mesh of the lease service on loopback, until it is interrupted
+	@$(MESH)
+
+.PHONY: drill
+drill: ## break a mesh in seven ways (ONLY some, by SEED) and account for what it has promised
+	@$(MESH) -role drill -seed $(SEED) -only '$(ONLY)'
+
+.PHONY: load
+load: ## load a mesh with CLIENTS (32) from a second process for FOR (10s), with backpressure and without
+	@$(MESH) -role compare -clients $(CLIENTS) -for $(FOR)
 
 .PHONY: demo-chaos
 demo-chaos: ## drive a queue into backpressure and out, three times, and show that a client of the stream saw every transition

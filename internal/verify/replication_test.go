@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -201,7 +200,8 @@ func TestReplicationPeersAreCapped(t *testing.T) {
 	}
 	points := eventually(t, m, func(points []point) bool {
 		return value(t, points, "taskqueue.replication.applied", "taskqueue.peer", "other") == 74 &&
-			value(t, points, "omnirelay.resourcelease.replication.events", "rpc.peer", "other") > 0
+			value(t, points, "omnirelay.resourcelease.replication.events", "rpc.peer", "other") > 0 &&
+			value(t, points, "taskqueue.replication.wall_clock_lag") == 300
 	})
 	peers := map[string]map[string]bool{}
 	for _, p := range points {
@@ -317,7 +317,11 @@ func TestReplicationAllocatesNothing(t *testing.T) {
 		t.Cleanup(func() { r.Close() })
 		q := open(t, tq.Options{Capacity: 64})
 		source := sourceOf(t, q)
-		sink := sinkOf(t, leasequeue.SinkOptions{Batch: 1 << 20, Interval: time.Hour}, func(*leasequeue.Event) error { return nil })
+		applied := make(chan struct{})
+		sink := sinkOf(t, leasequeue.SinkOptions{Batch: 1 << 20, Interval: time.Hour}, func(*leasequeue.Event) error {
+			applied <- struct{}{}
+			return nil
+		})
 		must(t, r.AttachSource(source))
 		must(t, r.AttachSink(sink))
 		follow(t, sink, source)
@@ -325,8 +329,8 @@ func TestReplicationAllocatesNothing(t *testing.T) {
 		for try := 0; try < 5 && n != 0; try++ { // until buffers have their size
 			n = testing.AllocsPerRun(5000, func() {
 				cycle(t, q)
-				for source.Lag() > 0 { // it follows
-					runtime.Gosched()
+				for range 3 {
+					<-applied
 				}
 			})
 		}

@@ -39,6 +39,7 @@ type Header struct {
 	TraceParent string            // W3C trace context of whoever enqueued the task
 	Metadata    map[string]string // at most MaxMetadata entries
 	Term        uint64            // on Restored: that of later epochs
+	Snapshot    string            // snapshotId, on Restored: of the snapshot that brought the task
 }
 
 // MaxMetadata is how many entries the metadata of an event may have.
@@ -74,6 +75,7 @@ func FillHeader(h *Header, r *tq.Record, queue string, source tq.Incarnation) {
 	h.More = r.More
 	h.Term = r.Term
 	h.TraceParent = r.TraceParent
+	h.Snapshot = r.Snapshot
 }
 
 // age is how long ago the event was recorded, as far as it says so.
@@ -108,6 +110,7 @@ func (h *Header) Record(r *tq.Record) {
 		Err:         h.Error,
 		Term:        h.Term,
 		TraceParent: h.TraceParent,
+		Snapshot:    h.Snapshot,
 	}
 }
 
@@ -228,6 +231,7 @@ func (h *Header) appendAdded(dst, occurred []byte) (_ []byte, err error) {
 	if h.Term != 0 {
 		dst = strconv.AppendUint(append(dst, `,"term":`...), h.Term, 10)
 	}
+	dst = appendMember(dst, `,"snapshotId":`, h.Snapshot)
 
 	return dst, nil
 }
@@ -269,7 +273,7 @@ var eventFields = jsonwire.Fields{Names: []string{
 	"sequenceNumber", "sourceEventId", "queueName", "kind", "sourcePeerId", "ownerPeerId",
 	"occurredAt", "recordedAt", "taskSequenceId", "attempt", "value", "error", "ownershipToken",
 	"leaseExpiration", "flags", "incarnation", "origin", "shard", "schema", "enqueuedAt",
-	"availableAt", "more", "traceparent", "metadata", "term",
+	"availableAt", "more", "traceparent", "metadata", "term", "snapshotId",
 }}
 
 const (
@@ -363,6 +367,8 @@ func readHeader(
 			o.Pos = readMetadata(r, o.Pos, &h.Metadata)
 		case 24: // term
 			o.Pos = r.Uint64(o.Pos, &h.Term)
+		case 25: // snapshotId
+			o.Pos = r.String(o.Pos, &h.Snapshot)
 		}
 	}
 

@@ -63,7 +63,7 @@ func examples() map[string]Header {
 	}, "dispatch", source)
 	full.SourceEvent, full.SourcePeer, full.Shard, full.Schema = 7, "node-a", "s-1", "lease.v1"
 	full.TraceParent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-	full.Term = 3
+	full.Term, full.Snapshot = 3, "0000000000000abc-9"
 	full.Metadata = map[string]string{"principal": "alice", "a": "<b>"}
 	events["full"] = full
 
@@ -315,7 +315,7 @@ func TestFillHeader(t *testing.T) {
 		Sequence: 1, SourceEvent: 2, Queue: "q", Kind: tq.Failed, SourcePeer: "a", OwnerPeer: "b", OccurredAt: at,
 		RecordedAt: at, Task: tq.TaskID{Sequence: 3}, Attempt: 4, Error: new(tq.TaskError), Token: tq.Token{Epoch: 5},
 		Deadline: at, Flags: tq.AtHead, Incarnation: 6, Shard: "c", Schema: "d", EnqueuedAt: at, AvailableAt: at,
-		More: true, TraceParent: "e", Metadata: map[string]string{"f": "g"}, Term: 7,
+		More: true, TraceParent: "e", Metadata: map[string]string{"f": "g"}, Term: 7, Snapshot: "h",
 	}
 	fields := reflect.ValueOf(used)
 	for i := range fields.NumField() {

@@ -1,6 +1,8 @@
 package replication
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"sync"
@@ -176,5 +178,83 @@ func TestTapConcurrently(t *testing.T) {
 	take()
 	if seen != each*writers {
 		t.Errorf("%d events are accounted for, want %d", seen, each*writers)
+	}
+}
+
+// refusing is a store that can be made to refuse.
+type refusing struct {
+	MemoryCheckpoints
+	err error
+}
+
+func (r *refusing) Save(ctx context.Context, c Checkpoint, expected uint64) error {
+	if r.err != nil {
+		return r.err
+	}
+
+	return r.MemoryCheckpoints.Save(ctx, c, expected)
+}
+
+// The distance to the checkpoint is that of what was applied and not saved, by
+// peer; a save that fails leaves it.
+func TestCheckpointDistance(t *testing.T) {
+	t.Parallel()
+	store := new(refusing)
+	s, err := NewSink(SinkOptions{Stream: "s", Store: store, Batch: 3, Interval: time.Hour, Retries: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	distances := func() map[string]uint64 {
+		m := map[string]uint64{}
+		for _, p := range s.Probe().Stats().Peers {
+			m[p.Peer] = p.Unsaved
+		}
+
+		return m
+	}
+	wants := func(when string, a, b uint64) {
+		t.Helper()
+		if diff := cmp.Diff(map[string]uint64{"a": a, "b": b}, distances()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", when, diff)
+		}
+	}
+	run := func(feed func(apply func(seq tq.Sequence, owner string) error) error) error {
+		return s.Run(t.Context(), func(context.Context, int) error { return nil }, func(r *SinkRun) error {
+			return feed(func(seq tq.Sequence, owner string) error {
+				slot, err := r.Slot()
+				if err != nil {
+					return err
+				}
+
+				return r.Apply(slot, probed(seq, owner))
+			})
+		})
+	}
+	err = run(func(apply func(tq.Sequence, string) error) error {
+		err := errors.Join(apply(1, "a"), apply(2, "b"))
+		wants("before the batch is full", 1, 1)
+		err = errors.Join(err, apply(3, "a"))
+		wants("saved", 0, 0)
+
+		return errors.Join(err, apply(4, "b"), apply(5, "b"))
+	})
+	if wants("at the end", 0, 0); err != nil {
+		t.Error(err)
+	}
+
+	store.err = errors.New("full")
+	err = run(func(apply func(tq.Sequence, string) error) error { return errors.Join(apply(6, "a"), apply(7, "b")) })
+	if wants("not saved", 1, 1); !errors.Is(err, store.err) {
+		t.Error(err)
+	}
+	store.err = nil
+	err = run(func(apply func(tq.Sequence, string) error) error { return apply(7, "b") })
+	if wants("saved later", 0, 0); err != nil {
+		t.Error(err)
+	}
+	for _, p := range s.Probe().Stats().Peers {
+		if p.Peer == "b" && p.Duplicates != 1 {
+			t.Errorf("%d events of b were passed over", p.Duplicates)
+		}
 	}
 }

@@ -159,9 +159,9 @@ func (e *Engine) mayRestore() error {
 // queue and returns with the lock held: the caller stores the payload of task
 // i at slots[i], unless that is negative, and calls Finish. Tasks that are
 // live or dead here are passed over, and so is a whole snapshot that was
-// restored before (the latest 4,096 are remembered). It waits for no room. Capacity
-// and the bound of dead letters may be exceeded by it; the next death purges
-// down to the bound. Later grants have a term above the snapshot's
+// restored before (the latest 4,096 are remembered, after a promotion, too). It
+// waits for no room. Capacity and the bound of dead letters may be exceeded by
+// it; the next death purges down to the bound. Later grants have a term above the snapshot's
 // HighestEpoch, so one from a source that is not trusted can use up the terms.
 //
 // On an error nothing was changed: ErrFull if there are no slots for all,

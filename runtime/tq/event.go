@@ -82,6 +82,7 @@ type Record struct {
 	Err         *TaskError // why the attempt failed; on Drained and Restored the last error
 	Term        uint64     // on Restored: that of later grants, or of an earlier one if nothing raised it
 	TraceParent string     // of whoever enqueued the task: see Options.TraceParent
+	Snapshot    string     // on Restored: the id of the snapshot
 }
 
 // State is where a task stands.
@@ -152,7 +153,8 @@ type SnapshotHeader struct {
 	Incarnation  Incarnation
 	Sequence     Sequence
 	HighestEpoch Epoch
-	ID           string // the same state has the same id; "" is never remembered
+	ID           string      // the same state has the same id; "" and what is longer than MaxSnapshotID is never remembered
+	Restored     SnapshotIDs // what the queue has restored, and would pass over
 }
 
 // Stats is one reading of a queue.

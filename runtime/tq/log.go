@@ -27,7 +27,7 @@ type record struct {
 	until   Instant // deadline of a lease, or when a task is ready; never: not said
 	epoch   Epoch
 	granter Incarnation
-	owner   string
+	owner   string // of the lease; on Restored, the id of the snapshot
 	err     *TaskError
 	slot    Slot
 	attempt int16  // as events number it
@@ -162,6 +162,9 @@ func (c *core) append(k Kind, f Flags, i Slot, now Instant, more bool) {
 		if s.phase == phaseReady || s.phase == phaseFirst || s.phase == phaseDelayed {
 			r.until = s.until
 		}
+		if k == Restored {
+			r.owner = c.bringing
+		}
 	case Enqueued, Requeued, Redriven:
 		r.attempt++
 		r.err = s.err
@@ -196,8 +199,8 @@ func (c *core) export(r *record, seq Sequence, out *Record) {
 			out.AvailableAt = c.time(r.until)
 		}
 	}
-	out.Term = 0
+	out.Term, out.Snapshot = 0, ""
 	if r.kind == Restored {
-		out.Term = uint64(r.term)
+		out.Term, out.Snapshot, out.Owner = uint64(r.term), r.owner, ""
 	}
 }

@@ -106,6 +106,8 @@ func (e *Engine) mayAdopt(r *Replica, how Takeover) (err error) {
 func (c *core) adopt(r *Replica, refs []TaskRef, how Takeover, now Instant) []Slot {
 	c.epoch = firstOfTerm(how.Term)
 	c.log.seq, c.count, c.deaths, c.purgedTo = r.at.Sequence, r.count, r.deaths, r.deaths
+	c.restored = r.restored
+	r.restored = restoredIDs{}
 	slots := make([]Slot, len(refs))
 	for n := range refs {
 		slots[n] = c.mustAlloc()

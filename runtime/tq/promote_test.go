@@ -422,6 +422,52 @@ func answersOf(q *queue, l lease) map[string]error {
 	return got
 }
 
+// TestInvariant13AfterPromotion: what was restored before a promotion is not
+// restored again after it, whether the replica has it from the log or from a
+// snapshot.
+func TestInvariant13AfterPromotion(t *testing.T) {
+	t.Parallel()
+	old := openQueue(t, policy())
+	mustEnqueue(t, old, "a", "b")
+	drained, err := old.drain(t.Context(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := policy()
+	o.Incarnation++
+	q := openQueue(t, o)
+	_, c := q.watchNow()
+	byLog, bySnapshot := openFollower(t, policy()), openFollower(t, policy())
+	if err := q.restore(drained); err != nil {
+		t.Fatal(err)
+	}
+	if l := mustLease(t, q); l.complete() != nil {
+		t.Fatal("not completed")
+	}
+	if err := bySnapshot.applySnapshot(q.look()); err != nil {
+		t.Fatal(err)
+	}
+	byLog.see(t, q, c)
+	for name, f := range map[string]*follower{"log": byLog, "snapshot": bySnapshot} {
+		p, err := f.promote(policy(), tq.Takeover{Term: 9})
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := p.Stats()
+		if err := p.restore(drained); err != nil {
+			t.Fatal(err)
+		}
+		if after := p.Stats(); after.Counters != before.Counters || after.Sequence != before.Sequence {
+			t.Errorf("by the %s: restored twice (-before +after):\n%s", name, gocmp.Diff(before.Counters, after.Counters))
+		}
+		other := drained
+		other.ID = "another"
+		if err := p.restore(other); err != nil || p.Stats().Ready != 2 {
+			t.Errorf("by the %s: another snapshot is passed over: %v", name, err)
+		}
+	}
+}
+
 // TestOwnedRestore: a queue whose terms are claimed outside claims those that a
 // snapshot makes it need before it uses them.
 func TestOwnedRestore(t *testing.T) {

@@ -22,18 +22,19 @@ import (
 // The zero Replica must be opened before use. All other methods are safe for
 // concurrent use.
 type Replica struct {
-	mu      sync.Mutex
-	opt     Options
-	store   Store
-	heir    Incarnation // of the queue it is promoted to
-	over    bool        // it was promoted
-	index   map[TaskID]Slot
-	tasks   []replicaTask // by slot
-	free    Slot          // head of the list of free slots, through next
-	pending []part        // of an operation that is not whole yet
-	multi   bool          // an operation of several events is being applied
-	undo    []replicaTask // what its events have changed
-	gone    []Slot        // what it has removed
+	mu       sync.Mutex
+	opt      Options
+	store    Store
+	heir     Incarnation // of the queue it is promoted to
+	over     bool        // it was promoted
+	index    map[TaskID]Slot
+	tasks    []replicaTask // by slot
+	free     Slot          // head of the list of free slots, through next
+	pending  []part        // of an operation that is not whole yet
+	multi    bool          // an operation of several events is being applied
+	undo     []replicaTask // what its events have changed
+	gone     []Slot        // what it has removed
+	restored restoredIDs
 	progress
 }
 
@@ -82,6 +83,7 @@ func (r *Replica) reset() {
 	r.index = make(map[TaskID]Slot)
 	r.free = noSlot
 	r.pending, r.gone, r.undo = nil, nil, nil
+	r.restored = restoredIDs{}
 	r.progress = progress{epoch: firstOfTerm(1)}
 }
 
@@ -181,6 +183,7 @@ func (r *Replica) take(rec *Record) (put Slot, err error) {
 		put, err = r.apply(rec, noSlot)
 		if err == nil {
 			r.at.Sequence = rec.Sequence
+			r.brought(rec)
 		}
 
 		return put, err
@@ -218,12 +221,20 @@ func (r *Replica) applyAll() error {
 		}
 	}
 	r.at.Sequence += Sequence(len(r.pending))
+	r.brought(&r.pending[0].Record)
 	for _, i := range r.gone {
 		r.discard(i)
 	}
 	r.tidy()
 
 	return nil
+}
+
+// brought notes the snapshot that an operation has restored, if it has.
+func (r *Replica) brought(rec *Record) {
+	if rec.Kind == Restored {
+		r.restored.add(rec.Snapshot)
+	}
 }
 
 // takeBack undoes what the operation under way has changed so far.
@@ -472,7 +483,7 @@ func (r *Replica) State(now time.Time) (SnapshotHeader, []TaskRef) {
 }
 
 func (r *Replica) header() SnapshotHeader {
-	return snapshotHeader(r.opt.Name, r.at, r.epoch)
+	return snapshotHeader(r.opt.Name, r.at, r.epoch, &r.restored)
 }
 
 func (r *Replica) refs(now time.Time) []TaskRef {
@@ -605,6 +616,7 @@ func (r *Replica) become(h SnapshotHeader, index map[TaskID]Slot, n int, state f
 	r.index = index
 	r.at, r.epoch = Position{h.Incarnation, h.Sequence}, max(r.epoch, h.HighestEpoch)
 	r.count.Restored = uint64(n)
+	r.restored.set(h.Restored)
 	r.tasks = slices.Grow(r.tasks[:0], max(n, grown))[:max(n, grown)]
 	for i := len(r.tasks) - 1; i >= 0; i-- {
 		if i >= grown {

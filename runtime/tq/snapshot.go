@@ -1,9 +1,12 @@
 package tq
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"slices"
+
+	"github.com/tqgen/tqgen/runtime/jsonwire"
 )
 
 // tasks lists what is in the core at now, in the order in which restore has to
@@ -93,13 +96,13 @@ func (c *core) ref(i Slot, now Instant) TaskRef {
 }
 
 func (c *core) header() SnapshotHeader {
-	return snapshotHeader(c.opt.Name, Position{c.opt.Incarnation, c.log.seq}, c.epoch)
+	return snapshotHeader(c.opt.Name, Position{c.opt.Incarnation, c.log.seq}, c.epoch, &c.restored)
 }
 
-func snapshotHeader(queue string, at Position, highest Epoch) SnapshotHeader {
+func snapshotHeader(queue string, at Position, highest Epoch, restored *restoredIDs) SnapshotHeader {
 	return SnapshotHeader{
 		Version: SnapshotVersion, Queue: queue, Incarnation: at.Incarnation, Sequence: at.Sequence,
-		HighestEpoch: highest, ID: fmt.Sprintf("%v-%d", at.Incarnation, at.Sequence),
+		HighestEpoch: highest, ID: fmt.Sprintf("%v-%d", at.Incarnation, at.Sequence), Restored: restored.list(),
 	}
 }
 
@@ -155,7 +158,7 @@ func (c *core) restore(h SnapshotHeader, n int, state func(int) *TaskState, now 
 	for i := range places {
 		places[i] = noSlot
 	}
-	if c.restored.has(h.ID) {
+	if c.restored.has(h.ID) || c.inVain.has(h.ID) {
 		return places, nil
 	}
 	missing, err := c.missing(h, n, state)
@@ -171,14 +174,19 @@ func (c *core) restore(h SnapshotHeader, n int, state func(int) *TaskState, now 
 		}
 		c.epoch = firstOfTerm(h.HighestEpoch.Term() + 1)
 	}
-	if n > 0 { // a second drain in a row has the id of the first, and nothing in it
+	switch {
+	case missing.n > 0:
 		c.restored.add(h.ID)
+	case n > 0: // a second drain in a row has the id of the first, and nothing in it
+		c.inVain.add(h.ID)
 	}
 	for missing.n > c.unused() {
 		c.evict() // slots that only the log holds
 	}
 	c.takeOver() // they are free for producers, and so for putBack
+	c.bringing = h.ID
 	c.putBack(missing, places, state, now)
+	c.bringing = ""
 
 	return places, nil
 }
@@ -316,7 +324,7 @@ const restoredKept = 4096
 func (r *restoredIDs) has(id string) bool { return r.known[id] }
 
 func (r *restoredIDs) add(id string) {
-	if id == "" || r.known[id] {
+	if id == "" || len(id) > MaxSnapshotID || r.known[id] {
 		return
 	}
 	if r.known == nil {
@@ -328,4 +336,52 @@ func (r *restoredIDs) add(id string) {
 	}
 	r.known[id] = true
 	r.order = append(r.order, id)
+}
+
+// list gives the ids, the latest one last.
+func (r *restoredIDs) list() SnapshotIDs { return listOf(r.order) }
+
+func listOf(ids []string) SnapshotIDs {
+	var text []byte
+	for _, id := range ids {
+		text = append(jsonwire.AppendString(text, id), ',')
+	}
+
+	return SnapshotIDs(bytes.TrimSuffix(text, []byte(",")))
+}
+
+// set makes ids those of a list.
+func (r *restoredIDs) set(ids SnapshotIDs) {
+	*r = restoredIDs{}
+	for _, id := range ids.All() {
+		r.add(id)
+	}
+}
+
+// MaxSnapshotID is how many bytes the id of a snapshot may have to be
+// remembered.
+const MaxSnapshotID = 256
+
+// SnapshotIDs are ids of snapshots, in a form that can be compared: the elements
+// of a JSON array. The zero value is none.
+type SnapshotIDs string
+
+// All gives the ids one by one.
+func (s SnapshotIDs) All() []string {
+	r := jsonwire.NewReader([]byte("[" + s + "]"))
+	ids, _ := readIDs(&r, 0)
+
+	return ids
+}
+
+// readIDs reads an array of ids.
+func readIDs(r *jsonwire.Reader, i int) (ids []string, end int) {
+	a := r.Array(i)
+	for a.Next() {
+		var id string
+		a.Pos = r.String(a.Pos, &id)
+		ids = append(ids, id)
+	}
+
+	return ids, a.Pos
 }

@@ -570,6 +570,9 @@ func AppendSnapshot(
 	dst = strconv.AppendUint(dst, uint64(h.HighestEpoch), 10)
 	dst = append(dst, `,"id":`...)
 	dst = jsonwire.AppendString(dst, h.ID)
+	if restored := h.Restored.All(); len(restored) > 0 {
+		dst = append(append(append(dst, `,"restored":[`...), listOf(restored)...), ']')
+	}
 	dst = append(dst, `,"tasks":[`...)
 	for i := range n {
 		if i > 0 {
@@ -585,6 +588,7 @@ func AppendSnapshot(
 
 var snapshotFields = jsonwire.Fields{Names: []string{
 	"version", "queueName", "incarnation", "sequenceNumber", "highestEpoch", "id", "tasks",
+	"restored",
 }}
 
 const requiredOfSnapshot = 1<<0 | 1<<1 | 1<<2 | 1<<3 | 1<<4 | 1<<6
@@ -636,6 +640,10 @@ func DecodeSnapshot(src []byte, h *SnapshotHeader, task func(r *jsonwire.Reader,
 				a.Pos = task(&r, a.Pos)
 			}
 			o.Pos = a.Pos
+		case 7: // restored
+			var ids []string
+			ids, o.Pos = readIDs(&r, o.Pos)
+			read.Restored = listOf(ids)
 		}
 	}
 	if err := r.Finish(o.Pos); err != nil {

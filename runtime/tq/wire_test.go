@@ -186,6 +186,7 @@ func TestSnapshotForm(t *testing.T) {
 	t.Parallel()
 	h := SnapshotHeader{
 		Version: SnapshotVersion, Queue: "dispatch", Incarnation: wireSource, Sequence: 99, HighestEpoch: 1<<63 + 7, ID: "s-1",
+		Restored: `"a","b \"1\""`,
 	}
 	for _, tasks := range [][]typedTask{nil, wireTasks()} {
 		src, err := appendTypedSnapshot(&h, tasks)

@@ -1,0 +1,242 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tqgen/tqgen/runtime/diagnostics"
+	"github.com/tqgen/tqgen/runtime/diagnostics/client"
+	"github.com/tqgen/tqgen/runtime/tq"
+)
+
+// TestDrill is the drill, short: what is promised of failovers and restarts
+// holds for invariants 7, 9, 13 and 30 over process boundaries.
+func TestDrill(t *testing.T) {
+	var stdout, stderr bytes.Buffer
+	s := parsed(t, "-role", "drill", "-only", "kill,rolling", "-seed", "7")
+	if err := runDrill(t.Context(), s, &said{w: &stdout}, &said{w: &stderr}); err != nil {
+		t.Fatalf("%v\n%s%s", err, &stdout, &stderr)
+	}
+	for _, want := range []string{"all 2 kept what was promised", "goes on in term 2", "restored to", "lost 0"} {
+		if !strings.Contains(stdout.String(), want) {
+			t.Errorf("%q is not in\n%s", want, &stdout)
+		}
+	}
+}
+
+// TestDrillNotices plays a scenario, and then breaks what it has counted, one
+// thing at a time: each time the account must fail.
+func TestDrillNotices(t *testing.T) {
+	x, err := playScene(t.Context(), parsed(t, "-role", "drill"), scenario{
+		word: "stall", name: "stall, once", play: func(ctx context.Context, x *scene) error {
+			x.produce(ctx, 2, 20*time.Millisecond)
+			held, err := x.hold(ctx)
+			if err != nil {
+				return err
+			}
+			if err := x.stall(ctx); err != nil {
+				return err
+			}
+			x.stale(ctx, "after the deadline", held.Token)
+
+			return nil
+		},
+	}, &said{w: new(bytes.Buffer)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if x.report.broken() || x.report.again == 0 || x.report.stale != 4 {
+		t.Fatalf("the account of a mesh that works: %+v", x.report.balance)
+	}
+	some := func(l *ledger) tq.TaskID { return sorted(l.accepted)[0] }
+	for name, breakIt := range map[string]func(*ledger){
+		"an acknowledgement nobody has seen": func(l *ledger) { l.accepted[tq.TaskID{Origin: 1, Sequence: 1}] = "r" },
+		"a line of the journal is missing": func(l *ledger) {
+			for at, e := range l.events {
+				if e.task == some(l) && e.kind == tq.Completed {
+					delete(l.events, at)
+					delete(l.owned, at)
+				}
+			}
+		},
+		"a mail with another key": func(l *ledger) {
+			l.mails = append(l.mails, mail{Key: "other", Task: l.mails[0].Task, Resource: l.mails[0].Resource, Calls: 1})
+		},
+		"a call again that was sure":      func(l *ledger) { l.mails[0].Sure = 2 },
+		"a mail is missing":               func(l *ledger) { l.mails = l.mails[1:] },
+		"two outcomes of one effect":      func(l *ledger) { l.outcomes[some(l)]["m-0"] = true },
+		"a completion by another lease":   func(l *ledger) { l.completed[grant{some(l), 1}]++ },
+		"a stale token that was honoured": func(l *ledger) { l.staleDone = append(l.staleDone, "complete") },
+		"a second completion in the log": func(l *ledger) {
+			life := x.lives[len(x.lives)-1]
+			l.owned[place{life, 1 << 40}] = event{tq.Completed, some(l), 1}
+		},
+		"a heartbeat of a lease that is over": func(l *ledger) {
+			life := x.lives[len(x.lives)-1]
+			l.owned[place{life, 1 << 40}] = event{tq.Heartbeat, some(l), 1}
+		},
+		"a task that is still there": func(l *ledger) { l.remaining = 1 },
+		"a gap of a stream":          func(l *ledger) { l.streams = append(l.streams, stream{unannounced: []string{"5 after 3"}}) },
+	} {
+		if b := x.ledger.broken(x.lives, breakIt); !b.broken() {
+			t.Errorf("%s: the account holds: %+v", name, b)
+		}
+	}
+	var out bytes.Buffer
+	bad := report{balance: x.ledger.broken(x.lives, func(l *ledger) { l.remaining = 1 })}
+	if bad.write(&said{w: &out}, scenario{}, 0); !strings.Contains(out.String(), "FAULT: 1 tasks were still in the queue") {
+		t.Errorf("the report does not say so:\n%s", &out)
+	}
+}
+
+// broken is the balance of a copy of l that was broken.
+func (l *ledger) broken(lives []tq.Incarnation, breakIt func(*ledger)) *balance {
+	c := l.clone()
+	breakIt(c)
+
+	return c.close(lives)
+}
+
+// TestLineage: what an owner did and nobody acknowledged before it was gone is
+// not promised, and so does not count.
+func TestLineage(t *testing.T) {
+	t.Parallel()
+	task := tq.TaskID{Origin: 1, Sequence: 1}
+	l := newLedger()
+	l.accepted[task] = "r"
+	for _, line := range []string{
+		"event 0000000000000001 1 Enqueued 0000000000000001-1 0", "event 0000000000000001 2 LeaseGranted 0000000000000001-1 7",
+		"owned 0000000000000001 3 Completed 0000000000000001-1 7", "ready x", "",
+	} {
+		if err := l.hear(line); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.mails = []mail{{Key: "k", Task: task.String(), Calls: 1}}
+	if b := l.close([]tq.Incarnation{1, 2}); len(b.lost) != 1 {
+		t.Errorf("the completion was never replicated: %+v", b)
+	}
+	if err := l.hear("snapshot 0000000000000001 3"); err != nil {
+		t.Fatal(err)
+	}
+	if b := l.close([]tq.Incarnation{1, 2}); b.broken() || b.completed != 1 {
+		t.Errorf("a follower had a snapshot with the completion: %+v", b)
+	}
+	for _, line := range []string{"event 1 2 3", "event 0000000000000001 1 What 0000000000000001-1 0", "completed x", "snapshot x 1"} {
+		if l.hear(line) == nil {
+			t.Errorf("%q was understood", line)
+		}
+	}
+}
+
+// TestTally: invariants 17 and 38 as a client can check them.
+func TestTally(t *testing.T) {
+	t.Parallel()
+	snapshot := func(id string) client.Event { return client.Event{Type: diagnostics.TypeSnapshot, ID: id} }
+	stats := func(id string) client.Event { return client.Event{Type: diagnostics.TypeStats, ID: id} }
+	gap := func(text string) client.Event { return client.Event{Type: diagnostics.TypeGap, Data: []byte(text)} }
+	overrun := gap(`{"from":3,"to":9,"dropped":7,"reason":"overrun"}`)
+	for name, c := range map[string]struct {
+		events []client.Event
+		faults int
+	}{
+		"in order":              {[]client.Event{snapshot("a.1"), stats("a.2"), stats("a.3")}, 0},
+		"a hole":                {[]client.Event{snapshot("a.1"), stats("a.2"), stats("a.4")}, 1},
+		"twice":                 {[]client.Event{snapshot("a.1"), stats("a.2"), stats("a.2")}, 1},
+		"a gap that is told":    {[]client.Event{snapshot("a.1"), stats("a.2"), overrun, snapshot("a.9"), stats("a.10")}, 0},
+		"a gap that is not":     {[]client.Event{snapshot("a.1"), stats("a.2"), snapshot("a.9")}, 1},
+		"a gap of other events": {[]client.Event{snapshot("a.1"), overrun, snapshot("a.9")}, 1},
+		"another host, told":    {[]client.Event{snapshot("a.1"), gap(`{"reason":"unknown"}`), snapshot("b.5"), stats("b.6")}, 0},
+		"another host":          {[]client.Event{snapshot("a.1"), stats("b.2")}, 1},
+		"the same host, denied": {[]client.Event{snapshot("a.1"), gap(`{"reason":"unknown"}`), snapshot("a.5")}, 1},
+		"no id":                 {[]client.Event{snapshot("a.1"), stats("a")}, 1},
+	} {
+		y := &tally{}
+		for _, e := range c.events {
+			y.take(e)
+		}
+		if len(y.unannounced) != c.faults {
+			t.Errorf("%s: %v", name, y.unannounced)
+		}
+	}
+}
+
+// TestVote: who may succeed an owner.
+func TestVote(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		silence time.Duration
+		term    uint64
+		rank    int64
+		from    string
+		granted bool
+		halted  bool
+	}{
+		"knows more":                 {time.Hour, 4, 11, "z", true, true},
+		"knows as much, comes first": {time.Hour, 4, 10, "a", true, true},
+		"knows as much, comes later": {time.Hour, 4, 10, "z", false, true},
+		"knows less":                 {time.Hour, 4, 9, "a", false, true},
+		"the owner lives":            {0, 4, 11, "a", false, false},
+		"another term":               {time.Hour, 5, 11, "a", false, false},
+	} {
+		halted := false
+		e := &election{rank: func() int64 { return 10 }, halt: func() { halted = true }}
+		e.claim.Term = 3
+		e.heard.Store(time.Now().Add(-c.silence).UnixNano())
+		b := e.vote(c.term, c.rank, c.from, "m")
+		if b.Granted != c.granted || halted != c.halted || halted && b.Rank != 10 {
+			t.Errorf("%s: %+v, stopped following: %v", name, b, halted)
+		}
+	}
+	if b := new(election).vote(1, 0, "a", "m"); b.Granted {
+		t.Error("a node that follows nobody has voted")
+	}
+}
+
+func TestQuantiles(t *testing.T) {
+	t.Parallel()
+	var all []time.Duration
+	for i := 1000; i > 0; i-- {
+		all = append(all, time.Duration(i)*time.Millisecond)
+	}
+	if got, want := quantilesOf(all), (quantiles{0.5, 0.9, 0.99, 1}); got != want {
+		t.Errorf("%v, want %v", got, want)
+	}
+	if got := quantilesOf(all[:1]); got.P50 != got.Max || got.Max != 0.001 {
+		t.Errorf("of one: %v", got)
+	}
+	if got := quantilesOf(nil); got != (quantiles{}) {
+		t.Errorf("of none: %v", got)
+	}
+}
+
+func TestCode(t *testing.T) {
+	t.Parallel()
+	if got := code(errors.New("x")); got != "no answer" {
+		t.Error(got)
+	}
+}
+
+// clone is a copy whose maps can be changed.
+func (l *ledger) clone() *ledger {
+	c := newLedger()
+	maps.Copy(c.accepted, l.accepted)
+	maps.Copy(c.completed, l.completed)
+	maps.Copy(c.events, l.events)
+	maps.Copy(c.owned, l.owned)
+	maps.Copy(c.reached, l.reached)
+	maps.Copy(c.dead, l.dead)
+	for id, recorded := range l.outcomes {
+		c.outcomes[id] = maps.Clone(recorded)
+	}
+	c.mails, c.streams, c.staleDone = slices.Clone(l.mails), slices.Clone(l.streams), slices.Clone(l.staleDone)
+	c.stale, c.late, c.uncertain, c.remaining = l.stale, l.late, l.uncertain, l.remaining
+
+	return c
+}
