@@ -98,8 +98,9 @@ type FollowOptions struct {
 	// Failed is told what is going to be tried again, and when, and of every
 	// gap. May be nil.
 	Failed func(err error, wait time.Duration)
-	// Probe, if set, sees what Follow applies, for telemetry and diagnostics: one
-	// of NewSinkProbe. Pull leaves that to the sink it feeds.
+	// Probe, if set, sees what the generated Follow applies, and each gap, for
+	// telemetry and diagnostics: one of NewSinkProbe. Pull leaves that to the sink
+	// it feeds.
 	Probe *SinkProbe
 	// Random gives numbers in [0, 1) for the waits; nil is math/rand/v2.
 	Random func() float64
@@ -178,8 +179,10 @@ func (l *follow) once(ctx context.Context) error {
 		}
 		l.snapshot = false
 	}
+	refused := false
 	err := l.client.Events(ctx, l.to.Position(), func(line []byte) error {
 		if err := l.to.ApplyEvent(ctx, line); err != nil {
+			refused = true // and the probe knows
 			return err
 		}
 		l.failures = 0
@@ -188,6 +191,10 @@ func (l *follow) once(ctx context.Context) error {
 	})
 	if l.snapshots != nil && (errors.Is(err, tq.ErrGap) || errors.Is(err, tq.ErrForeign)) {
 		l.snapshot = true
+		if !refused {
+			_ = l.o.Probe.Applied(&Header{}, err) // it is the source that has not got them: no event, no peer
+		}
+
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	if err == nil {
