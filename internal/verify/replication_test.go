@@ -339,3 +339,29 @@ func TestReplicationAllocatesNothing(t *testing.T) {
 		}
 	}
 }
+
+// What a histogram has no room for is counted, with what a queue of the same
+// name has lost, and the counters have it all the same.
+func TestReplicationLost(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := newMeters(t)
+		r := m.register(t)
+		q := open(t, tq.Options{Capacity: 4})
+		must(t, r.AttachQueue(q))
+		probe := replication.NewSinkProbe("follower")
+		must(t, r.AttachSink(probe))
+		for i := range 10000 {
+			must(t, probe.Applied(&replication.Header{Queue: "resource-lease", Sequence: tq.Sequence(i + 1), OwnerPeer: "w"}, nil))
+		}
+		points := m.collect(t)
+		for name, want := range map[string]float64{
+			"taskqueue.replication.applied": 10000, "taskqueue.replication.wall_clock_lag": 4096,
+			"taskqueue.telemetry.lost": 10000 - 4096,
+		} {
+			if got := value(t, points, name); got != want {
+				t.Errorf("%s is %v, want %v", name, got, want)
+			}
+		}
+	})
+}
