@@ -95,8 +95,10 @@ func (s *$Sink) run(
 	return s.sink.Run(ctx, apply, func(r *replication.SinkRun) error {
 		r.From(from)
 		events = make([]*$Event, r.Slots())
-		for i := range events {
-			events[i] = new($Event)
+		if len(events) > 1 {
+			for i := range events {
+				events[i] = new($Event)
+			}
 		}
 
 		return pump(r.Context(), func(_ context.Context, e *$Event) error {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"regexp"
 	"strings"
 	"testing"
@@ -289,11 +290,18 @@ var ours = regexp.MustCompile("\x1b\\[[0-9;]*m")
 // terminal, and nothing but our own styles is no text.
 func TestEverySize(t *testing.T) {
 	t.Parallel()
+	greatest := diagnostics.QueueStats{
+		Queue: "greatest", Pending: math.MaxInt, Capacity: math.MinInt, Lag: math.MaxUint64, OldestAgeSeconds: 1e300,
+		WaitP50Seconds: -1e300, PerSec: diagnostics.Rates{Enqueued: 1e300, Completed: -1e300}, Active: math.MinInt,
+	}
 	hostile := "\x1b[31m漢字🙂\u0301\u202e\x9b\n\t" + strings.Repeat("x", 300)
 	for about := range topics {
 		s := newStage(t, topic(about), aim{})
 		s.address = clean(hostile)
 		s.event(diagnostics.TypeSnapshot, false, diagnostics.Snapshot{})
+		for range 3 {
+			s.event(diagnostics.TypeStats, false, greatest)
+		}
 		for i := range 12 {
 			name := fmt.Sprint(i, hostile)
 			s.event(diagnostics.TypeStats, false, stats(name, i*1000))

@@ -16,6 +16,7 @@ const (
 	keptPoints  = 32     // depths of a queue
 	keptLetters = 1000   // dead letters
 	keptEntries = 500    // of the journal
+	keptError   = 16_384 // bytes of a dead letter's error
 )
 
 // state is what the stream has said so far.
@@ -118,6 +119,7 @@ func (s *state) apply(e event, now time.Time) {
 	case backpressure.Signal:
 		s.signal(v, e.snapshot)
 	case diagnostics.DeadLetter:
+		v.Error = head(v.Error, keptError)
 		s.letters = append(s.letters, v)
 		s.letters = s.letters[max(0, len(s.letters)-keptLetters):]
 	case diagnostics.Gap:

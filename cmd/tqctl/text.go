@@ -38,6 +38,15 @@ func clean(s string) string {
 	return b.String()
 }
 
+// head is the beginning of s, of n bytes at most.
+func head(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+
+	return strings.ToValidUTF8(strings.Clone(s[:n]), "") + "…"
+}
+
 // cleanLines is clean of each line of s.
 func cleanLines(s string) []string {
 	lines := strings.Split(strings.ReplaceAll(s, "\r\n", "\n"), "\n")
@@ -85,7 +94,7 @@ func fit(s string, n int, right bool) string {
 
 // count is n with its thousands apart.
 func count[N int | uint64](n N) string {
-	s := strconv.FormatInt(int64(n), 10)
+	s := fmt.Sprint(n)
 	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
 		s = s[:i] + "," + s[i:]
 	}
@@ -171,10 +180,10 @@ func sparkline(points []int) string {
 	for _, p := range points {
 		most = max(most, p)
 	}
-	const steps = "▁▂▃▄▅▆▇█"
+	steps := []rune("▁▂▃▄▅▆▇█")
 	var b strings.Builder
 	for _, p := range points {
-		b.WriteRune([]rune(steps)[max(p, 0)*7/most])
+		b.WriteRune(steps[int(7*float64(max(p, 0))/float64(most))])
 	}
 
 	return b.String()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"math"
 	"strings"
 	"testing"
 	"unicode"
@@ -63,14 +64,16 @@ func TestCleanJSON(t *testing.T) {
 func TestFigures(t *testing.T) {
 	t.Parallel()
 	got := []string{
-		count(0), count(999), count(1000), count(-1234567), count(uint64(1<<63 - 1)), plural(1, "event"), plural(2000, "event"),
+		count(0), count(999), count(1000), count(-1234567), count(uint64(1<<64 - 1)), plural(1, "event"), plural(2000, "event"),
 		rate(0), rate(0.25), rate(3), rate(12345.6), seconds(0), seconds(1e-9), seconds(12.3e-6), seconds(0.0456), seconds(1.5),
-		seconds(99.96), seconds(600), seconds(7300), seconds(1e6), sparkline([]int{0, 1, 4, 8}), sparkline(nil),
+		seconds(99.96), seconds(600), seconds(7300), seconds(1e6), sparkline([]int{0, 1, 4, 8}), sparkline([]int{math.MinInt, math.MaxInt}), sparkline(nil),
+		head("héllo", 6), head("héllo", 2),
 		"[" + fit("漢字漢字", 5, false) + "]", "[" + fit("ab", 4, true) + "]", fit("ab", 0, true),
 	}
 	want := []string{
-		"0", "999", "1,000", "-1,234,567", "9,223,372,036,854,775,807", "1 event", "2,000 events",
-		"0", "0.2", "3", "12,346", "0 s", "<1 µs", "12.3 µs", "45.6 ms", "1.50 s", "100.0 s", "10 min", "2 h", "11 d", "▁▁▄█", "",
+		"0", "999", "1,000", "-1,234,567", "18,446,744,073,709,551,615", "1 event", "2,000 events",
+		"0", "0.2", "3", "12,346", "0 s", "<1 µs", "12.3 µs", "45.6 ms", "1.50 s", "100.0 s", "10 min", "2 h", "11 d", "▁▁▄█", "▁█", "",
+		"héllo", "h…",
 		"[漢字…]", "[  ab]", "",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

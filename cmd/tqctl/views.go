@@ -292,7 +292,7 @@ func showLetters(s *state) table {
 	for _, l := range slices.Backward(s.letters) {
 		t.rows = append(t.rows, row{letterKey(l), []cell{
 			{text: count(l.Number)}, {text: clean(l.Queue)}, {text: clean(l.Task)}, {text: count(l.Attempts)},
-			{text: clock(l.EnqueuedAt)}, {text: clean(l.Owner)}, {text: clean(l.Error)},
+			{text: clock(l.EnqueuedAt)}, {text: clean(l.Owner)}, {text: clean(head(l.Error, 400))},
 		}})
 	}
 

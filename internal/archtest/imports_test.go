@@ -62,8 +62,11 @@ var house = []room{
 	// The order of the runtime: jsonwire ← tq ← effect ← replication.
 	{path: "runtime/jsonwire"},
 	{path: "runtime/tq", own: []string{"runtime/jsonwire"}},
-	{path: "runtime/effect", own: []string{"runtime/jsonwire", "runtime/tq"}},
-	{path: "runtime/replication", own: []string{"runtime/jsonwire", "runtime/tq", "runtime/effect"}},
+	{path: "runtime/internal/durable"}, // of effect and replication
+	{path: "runtime/effect", own: []string{"runtime/internal/durable", "runtime/jsonwire", "runtime/tq"}},
+	{path: "runtime/replication", own: []string{
+		"runtime/internal/durable", "runtime/jsonwire", "runtime/tq", "runtime/effect",
+	}},
 	{path: "runtime/replicationhttp", own: []string{"runtime/tq", "runtime/replication"}},
 	{path: "runtime/backpressure", own: []string{"runtime/tq"}, other: []string{xtime}},
 	{path: "runtime/backpressurehttp", own: []string{"runtime/backpressure"}},

@@ -446,3 +446,51 @@ func TestReplicationFollower(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 }
+
+// Kinds that are not known here share an attribute, as they share a count.
+func TestReplicationKindsAreClosed(t *testing.T) {
+	t.Parallel()
+	m := newMeters(t)
+	r := m.register(t, telemetry.WithOmniRelayNames())
+	sink := sinkOf(t, leasequeue.SinkOptions{}, func(*leasequeue.Event) error { return nil })
+	must(t, r.AttachSink(sink))
+	must(t, sink.Run(bg, headers(4, func(h *replication.Header) { h.Kind = tq.Kind(50 + h.Sequence) })))
+	points := eventually(t, m, func(points []point) bool {
+		return value(t, points, "omnirelay.resourcelease.replication.lag", "lease.event_type", "other") == 4
+	})
+	for _, p := range points {
+		if kind, ok := p.attributes["lease.event_type"]; ok && kind != "other" {
+			t.Errorf("%s has %s", p.name, kind)
+		}
+	}
+}
+
+// Tags that panic where only the first event names the queue take nobody down:
+// there are none.
+func TestReplicationTagsPanic(t *testing.T) {
+	t.Parallel()
+	m := newMeters(t)
+	r := m.register(t, telemetry.WithTags(func(queue string) []attribute.KeyValue { panic(queue) }))
+	sink := sinkOf(t, leasequeue.SinkOptions{}, func(*leasequeue.Event) error { return nil })
+	must(t, r.AttachSink(sink))
+	must(t, sink.Run(bg, headers(3, func(*replication.Header) {})))
+	points := m.collect(t)
+	if got := value(t, points, "taskqueue.replication.applied", "taskqueue.name", "elsewhere"); got != 3 {
+		t.Errorf("%v applied, want 3: %v", got, points)
+	}
+}
+
+// headers are n events of a queue elsewhere.
+func headers(n tq.Sequence, change func(*replication.Header)) func(func(leasequeue.Event, error) bool) {
+	return func(yield func(leasequeue.Event, error) bool) {
+		for s := range n {
+			e := leasequeue.Event{Header: replication.Header{
+				Sequence: s + 1, Queue: "elsewhere", Incarnation: 7, OwnerPeer: "w", Task: tq.TaskID{Sequence: uint64(s) + 1},
+			}}
+			change(&e.Header)
+			if !yield(e, nil) {
+				return
+			}
+		}
+	}
+}

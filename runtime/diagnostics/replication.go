@@ -107,8 +107,9 @@ type replica struct {
 	perSec float64   // guarded by mu
 	passed []replication.Passage
 
-	second   time.Time            // the one that left is of; of the goroutine
-	allowed  int                  // events left in it
+	second   time.Time            // the one that allowed and left are of; of the goroutine
+	allowed  int                  // events that may still be published in it
+	left     Gap                  // what was not published in it
 	previous replication.Position // of the event that passed last
 }
 
@@ -198,13 +199,19 @@ func (h *Host) replication() []Replication {
 }
 
 // followReplica publishes the events of a source or sink as they come, a few at
-// a time.
+// a time, and once a second what was left out.
 func (h *Host) followReplica(ctx context.Context, r *replica) {
 	pause := time.NewTimer(gather)
 	defer pause.Stop()
 	for ctx.Err() == nil {
+		var over <-chan time.Time
+		if r.left.Dropped > 0 {
+			pause.Reset(time.Until(r.second.Add(time.Second)))
+			over = pause.C
+		}
 		select {
 		case <-r.tap.Wake():
+		case <-over:
 		case <-ctx.Done():
 		}
 		pause.Reset(gather)
@@ -214,24 +221,25 @@ func (h *Host) followReplica(ctx context.Context, r *replica) {
 		}
 		h.publishReplica(r, time.Now())
 	}
+	h.publishLeft(r)
 }
 
 // publishReplica publishes what has passed since the time before. What is beyond
-// the rate, or had no room meanwhile, is in a gap event.
+// the rate, or had no room meanwhile, is in the gap event of the second.
 func (h *Host) publishReplica(r *replica, now time.Time) {
 	if now.Sub(r.second) >= time.Second {
+		h.publishLeft(r)
 		r.second, r.allowed = now, h.o.ReplicationRate
 	}
 	passed, lost := r.tap.Take(r.passed)
 	r.passed = passed
-	left := Gap{From: uint64(lost.From), To: uint64(lost.To), Dropped: lost.Events, Reason: "rate", Role: r.role}
 	stream := r.stats().Stream
 	for i := range passed {
 		p := &passed[i]
-		left.Queue, left.Stream = p.Queue, stream
+		r.left.Queue, r.left.Stream = p.Queue, stream
 		delta := r.delta(p)
 		if r.allowed <= 0 {
-			left.add(uint64(p.Sequence))
+			r.left.add(uint64(p.Sequence), uint64(p.Sequence), 1)
 			continue
 		}
 		r.allowed--
@@ -239,9 +247,18 @@ func (h *Host) publishReplica(r *replica, now time.Time) {
 		e.SequenceDelta = delta
 		h.publish(TypeReplication, p.Queue, e)
 	}
-	if left.Dropped > 0 {
-		h.publish(TypeGap, left.Queue, left)
+	if lost.Events > 0 {
+		r.left.add(uint64(lost.From), uint64(lost.To), lost.Events)
 	}
+}
+
+// publishLeft publishes what was left out, if anything was.
+func (h *Host) publishLeft(r *replica) {
+	if r.left.Dropped > 0 {
+		r.left.Reason, r.left.Role = "rate", r.role
+		h.publish(TypeGap, r.left.Queue, r.left)
+	}
+	r.left = Gap{}
 }
 
 // delta is how far p is above the event that passed before: 0 if it is below.
@@ -255,13 +272,13 @@ func (r *replica) delta(p *replication.Passage) uint64 {
 	return uint64(max(p.Sequence, before.Sequence) - before.Sequence)
 }
 
-// add counts an event that is left out.
-func (g *Gap) add(sequence uint64) {
-	if g.Dropped == 0 || sequence < g.From {
-		g.From = sequence
+// add counts n events that are left out.
+func (g *Gap) add(from, to, n uint64) {
+	if g.Dropped == 0 || from < g.From {
+		g.From = from
 	}
-	g.To = max(g.To, sequence)
-	g.Dropped++
+	g.To = max(g.To, to)
+	g.Dropped += n
 }
 
 func replicated(p *replication.Passage, role, stream string) Replicated {

@@ -206,6 +206,48 @@ func TestReplicationUnderLoad(t *testing.T) {
 	}
 }
 
+// What is left out is told once a second, however often something is, and also
+// if nothing comes any more.
+func TestReplicationRateGapsAreFew(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHost(t, diagnostics.Options{ReplicationRate: 1})
+		probe := replication.NewSinkProbe("follower")
+		must(t, h.AttachSink(probe))
+		w, err := h.Watch("", diagnostics.Filter{Types: []string{diagnostics.TypeReplication}})
+		must(t, err)
+		defer w.Close()
+		_, err = w.Next(t.Context()) // the snapshot
+		must(t, err)
+		for i := range 24 { // in two seconds
+			must(t, probe.Applied(&replication.Header{Queue: "elsewhere", Sequence: tq.Sequence(i + 1), Incarnation: 9}, nil))
+			time.Sleep(80 * time.Millisecond)
+		}
+		time.Sleep(2 * time.Second)
+		var events, gaps int
+		var dropped uint64
+		for {
+			found, err := w.Next(t.Context())
+			must(t, err)
+			if len(found) == 0 {
+				break
+			}
+			for _, e := range found {
+				switch e.Type {
+				case diagnostics.TypeReplication:
+					events++
+				case diagnostics.TypeGap:
+					gaps++
+					dropped += decode[diagnostics.Gap](t, e.Data).Dropped
+				}
+			}
+		}
+		if events != 2 || gaps != 2 || dropped != 22 {
+			t.Errorf("%d events and %d gaps for %d, want 2 and 2 for 22", events, gaps, dropped)
+		}
+	})
+}
+
 // ended is err, unless the end of the context is all there was.
 func ended(err error) error {
 	if errors.Is(err, context.Canceled) {

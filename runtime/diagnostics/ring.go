@@ -60,12 +60,15 @@ type ring struct {
 
 	mu     sync.Mutex
 	events []Event
-	last   uint64        // sequence of the latest event
-	more   chan struct{} // closed with the next one; nil: nobody waits
+	last   uint64 // sequence of the latest event
+	// signals are the latest of each queue with a monitor: they are far between,
+	// and what is frequent must not have the last one forgotten.
+	signals map[string]Event
+	more    chan struct{} // closed with the next one; nil: nobody waits
 }
 
 func newRing(size int) *ring {
-	return &ring{epoch: fmt.Sprintf("%x", time.Now().UnixNano()), events: make([]Event, size)}
+	return &ring{epoch: fmt.Sprintf("%x", time.Now().UnixNano()), events: make([]Event, size), signals: map[string]Event{}}
 }
 
 // publish numbers an event and keeps it. It never waits.
@@ -74,7 +77,11 @@ func (r *ring) publish(kind, queue string, data json.RawMessage) {
 	defer r.mu.Unlock()
 	r.last++
 	id := r.id(r.last)
-	*r.at(r.last) = Event{id, kind, queue, data, r.last, frame(id, kind, data)}
+	e := Event{id, kind, queue, data, r.last, frame(id, kind, data)}
+	*r.at(r.last) = e
+	if kind == TypeBackpressure {
+		r.signals[queue] = e
+	}
 	if r.more != nil {
 		close(r.more)
 		r.more = nil
@@ -125,7 +132,8 @@ func (r *ring) after(
 	return dst, 0, r.more
 }
 
-// latest is the latest event that fits; false if none is kept.
+// latest is the latest event that fits; false if none is kept. The latest signal
+// of a queue always is.
 func (r *ring) latest(fits func(*Event) bool) (Event, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -134,8 +142,14 @@ func (r *ring) latest(fits func(*Event) bool) (Event, bool) {
 			return *e, true
 		}
 	}
+	newest := Event{}
+	for _, e := range r.signals {
+		if e.sequence > newest.sequence && fits(&e) {
+			newest = e
+		}
+	}
 
-	return Event{}, false
+	return newest, newest.sequence > 0
 }
 
 // id is a sequence as clients see it.

@@ -161,3 +161,32 @@ func TestRing(t *testing.T) {
 		t.Error("nobody was told")
 	}
 }
+
+// The latest signal of each queue is there whatever was published since; other
+// events are not.
+func TestLatestSignalStays(t *testing.T) {
+	t.Parallel()
+	r := newRing(4)
+	r.publish(TypeBackpressure, "a", json.RawMessage("1"))
+	r.publish(TypeBackpressure, "b", json.RawMessage("2"))
+	r.publish(TypeBackpressure, "a", json.RawMessage("3"))
+	r.publish(TypeDeadLetter, "a", json.RawMessage("4"))
+	for range 5 {
+		r.publish(TypeReplication, "a", json.RawMessage("0"))
+	}
+	latest := func(kind string, queues ...string) string {
+		f := Filter{Types: []string{kind}, Queues: queues}
+		e, _ := r.latest(f.wants)
+
+		return string(e.Data)
+	}
+	if got := latest(TypeBackpressure); got != "3" {
+		t.Errorf("the latest signal is %q, want 3", got)
+	}
+	if got := latest(TypeBackpressure, "b"); got != "2" {
+		t.Errorf("the latest signal of b is %q, want 2", got)
+	}
+	if got := latest(TypeDeadLetter); got != "" {
+		t.Errorf("a dead letter that is no longer kept: %q", got)
+	}
+}

@@ -39,6 +39,7 @@ type Watch struct {
 	plain  bool // no snapshot, gap and bye
 	begun  bool
 	over   bool
+	closed bool
 	quiet  *time.Timer
 
 	at     uint64 // sequence of the last event it was given, or spared
@@ -78,8 +79,12 @@ func (h *Host) enter() error {
 	return nil
 }
 
-// Close gives the place of the stream back. It is called once.
+// Close gives the place of the stream back. Closing twice does nothing.
 func (w *Watch) Close() {
+	if w.closed {
+		return
+	}
+	w.closed, w.over = true, true
 	w.quiet.Stop()
 	w.h.mu.Lock()
 	defer w.h.mu.Unlock()

@@ -65,6 +65,10 @@ func TestWatch(t *testing.T) {
 			t.Errorf("behind the end: %v", err)
 		}
 		w.Close()
+		w.Close()
+		if n := h.Subscribers(); n != 0 {
+			t.Errorf("%d streams are open, after one was closed twice", n)
+		}
 		if _, err := h.Watch("", diagnostics.Filter{}); !errors.Is(err, tq.ErrClosed) {
 			t.Errorf("a closed host: %v", err)
 		}

@@ -9,10 +9,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/tqgen/tqgen/runtime/internal/durable"
 )
 
 // Files is a [StateStore] and a [Pruner] on the files of one folder, for any
@@ -30,7 +31,6 @@ type Files struct {
 const (
 	fileSuffix  = ".state"
 	fileMagic   = "tqgen-state/1"
-	unfinished  = "new-*.tmp"
 	fileHeader  = fileMagic + " %x %d %d\n" // checksum, length of the key, length of the value
 	maxHeader   = 128
 	missingFile = "the file ends too early"
@@ -41,7 +41,7 @@ func OpenFiles(dir string) (*Files, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("effect: open store: %w", err)
 	}
-	if err := syncFolder(filepath.Dir(dir)); err != nil {
+	if err := durable.SyncFolder(filepath.Dir(dir)); err != nil {
 		return nil, fmt.Errorf("effect: open store: %w", err)
 	}
 
@@ -73,13 +73,9 @@ func (f *Files) Get(ctx context.Context, key string) (value []byte, found bool, 
 func (f *Files) Set(ctx context.Context, key string, value []byte) error {
 	f.prune.RLock()
 	defer f.prune.RUnlock()
-	temporary, err := f.write(ctx, key, value)
+	err := mayWrite(ctx, key)
 	if err == nil {
-		if err = os.Rename(temporary, f.path(key)); err != nil {
-			_ = os.Remove(temporary)
-		} else {
-			err = syncFolder(f.dir)
-		}
+		err = durable.Put(f.path(key), pack(key, value))
 	}
 	if err != nil {
 		return fmt.Errorf("effect: set %q: %w", key, err)
@@ -92,7 +88,10 @@ func (f *Files) Set(ctx context.Context, key string, value []byte) error {
 func (f *Files) TryAdd(ctx context.Context, key string, value []byte) (added bool, err error) {
 	f.prune.RLock()
 	defer f.prune.RUnlock()
-	temporary, err := f.write(ctx, key, value)
+	if err := mayWrite(ctx, key); err != nil {
+		return false, fmt.Errorf("effect: add %q: %w", key, err)
+	}
+	temporary, err := durable.Write(f.dir, pack(key, value))
 	if err != nil {
 		return false, fmt.Errorf("effect: add %q: %w", key, err)
 	}
@@ -102,7 +101,7 @@ func (f *Files) TryAdd(ctx context.Context, key string, value []byte) (added boo
 		return false, fmt.Errorf("effect: add %q: %w", key, err)
 	}
 	// Also where somebody else was first: the caller relies on that one.
-	if err := syncFolder(f.dir); err != nil {
+	if err := durable.SyncFolder(f.dir); err != nil {
 		return false, fmt.Errorf("effect: add %q: %w", key, err)
 	}
 
@@ -120,7 +119,7 @@ func (f *Files) Prune(ctx context.Context, before time.Time) (n int, err error) 
 		if err := ctx.Err(); err != nil {
 			return n, err
 		}
-		temporary, _ := filepath.Match(unfinished, e.Name())
+		temporary := durable.Unfinished(e.Name())
 		if !temporary && !strings.HasSuffix(e.Name(), fileSuffix) {
 			continue
 		}
@@ -152,31 +151,13 @@ func (f *Files) removeOld(path string, before time.Time) (removed bool, err erro
 	return removed, err
 }
 
-// write writes a value to a file without a name of its own yet.
-func (f *Files) write(ctx context.Context, key string, value []byte) (path string, err error) {
+// mayWrite says whether a value can be written.
+func mayWrite(ctx context.Context, key string) error {
 	if err := checkKey(key); err != nil {
-		return "", err
-	}
-	if err := ctx.Err(); err != nil {
-		return "", err
-	}
-	t, err := os.CreateTemp(f.dir, unfinished)
-	if err != nil {
-		return "", err
-	}
-	_, err = t.Write(pack(key, value))
-	if err == nil {
-		err = t.Sync()
-	}
-	if closed := t.Close(); err == nil {
-		err = closed
-	}
-	if err != nil {
-		_ = os.Remove(t.Name())
-		return "", err
+		return err
 	}
 
-	return t.Name(), nil
+	return ctx.Err()
 }
 
 // path is the file of a key: keys are longer than file names may be, and some
@@ -220,21 +201,4 @@ func unpack(content []byte, key string) (value []byte, fault string) {
 	}
 
 	return rest[keyLength:], ""
-}
-
-// syncFolder makes the names in a folder last.
-func syncFolder(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil // it has no such thing, and does not need it
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	err = d.Sync()
-	if closed := d.Close(); err == nil {
-		err = closed
-	}
-
-	return err
 }

@@ -76,6 +76,19 @@ func FillHeader(h *Header, r *tq.Record, queue string, source tq.Incarnation) {
 	h.TraceParent = r.TraceParent
 }
 
+// age is how long ago the event was recorded, as far as it says so.
+func (h *Header) age(now time.Time) time.Duration {
+	at := h.RecordedAt
+	if at.IsZero() { // the wire form may leave it out
+		at = h.OccurredAt
+	}
+	if at.IsZero() {
+		return 0
+	}
+
+	return max(now.Sub(at), 0)
+}
+
 // Record fills r with what a queue's log knows of the event; the reverse of
 // [HeaderOf].
 func (h *Header) Record(r *tq.Record) {

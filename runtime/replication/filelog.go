@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"sync"
 
+	"github.com/tqgen/tqgen/runtime/internal/durable"
 	"github.com/tqgen/tqgen/runtime/jsonwire"
 	"github.com/tqgen/tqgen/runtime/tq"
 )
@@ -101,7 +102,7 @@ func (l *FileLog) open() (err error) {
 		return err
 	}
 
-	return syncFolder(filepath.Dir(l.path))
+	return durable.SyncFolder(filepath.Dir(l.path))
 }
 
 // pass goes over a record that is in the file.

@@ -10,8 +10,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"sync"
+
+	"github.com/tqgen/tqgen/runtime/internal/durable"
 )
 
 // FileCheckpoints is a [CheckpointStore] and a [Claimer] on the files of one
@@ -31,7 +32,6 @@ const (
 	checkpointMagic  = "tqgen-checkpoint/1"
 	checkpointHeader = checkpointMagic + " %x %d\n" // checksum and length of what follows
 	checkpointSuffix = ".checkpoint"
-	unfinished       = "new-*.tmp"
 	lockName         = "lock"
 )
 
@@ -48,7 +48,7 @@ func OpenFileCheckpoints(dir string) (*FileCheckpoints, error) {
 	}
 	err = removeUnfinished(dir)
 	if err == nil {
-		err = syncFolder(filepath.Dir(dir))
+		err = durable.SyncFolder(filepath.Dir(dir))
 	}
 	if err != nil {
 		l.release()
@@ -62,7 +62,7 @@ func OpenFileCheckpoints(dir string) (*FileCheckpoints, error) {
 func removeUnfinished(dir string) error {
 	entries, err := os.ReadDir(dir) // the name of dir may look like a pattern
 	for _, e := range entries {
-		if ours, _ := filepath.Match(unfinished, e.Name()); ours && err == nil {
+		if durable.Unfinished(e.Name()) && err == nil {
 			err = os.Remove(filepath.Join(dir, e.Name()))
 		}
 	}
@@ -128,7 +128,7 @@ func (f *FileCheckpoints) Save(ctx context.Context, c Checkpoint, expected uint6
 	}
 	content, err := packCheckpoint(&c)
 	if err == nil {
-		err = writeWhole(f.path(c.Stream), content)
+		err = durable.Put(f.path(c.Stream), content)
 	}
 	if err != nil {
 		return fmt.Errorf("replication: save checkpoint of %q: %w", c.Stream, err)
@@ -168,47 +168,6 @@ func unpackCheckpoint(content []byte) (c Checkpoint, fault error) {
 	}
 
 	return c, c.UnmarshalJSON(body)
-}
-
-// writeWhole puts content at path: the file is what it was or has all of it,
-// whatever happens. After nil it lasts.
-func writeWhole(path string, content []byte) error {
-	t, err := os.CreateTemp(filepath.Dir(path), unfinished)
-	if err != nil {
-		return err
-	}
-	_, err = t.Write(content)
-	if err == nil {
-		err = t.Sync()
-	}
-	if closed := t.Close(); err == nil {
-		err = closed
-	}
-	if err == nil {
-		err = os.Rename(t.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(t.Name()))
-	}
-
-	return syncFolder(filepath.Dir(path))
-}
-
-// syncFolder makes the names in a folder last.
-func syncFolder(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil // it has no such thing, and does not need it
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	err = d.Sync()
-	if closed := d.Close(); err == nil {
-		err = closed
-	}
-
-	return err
 }
 
 // lock is a file that one holder at a time has open for itself. The operating

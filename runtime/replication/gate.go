@@ -14,7 +14,8 @@ import (
 // Gate keeps a queue's operations waiting until one of the followers of a
 // transport has acknowledged their events; which one does not matter. It outlives
 // streams, so that a follower may come back. Its methods are safe for concurrent
-// use, and those of a nil *Gate are those of a transport that is not synchronous.
+// use. A nil *Gate is that of a transport that is not synchronous: nobody MayJoin
+// it, and Join, Leave and Acknowledge are not for it.
 type Gate struct {
 	lines Lines // read by nobody: it stands for all followers, and keeps the log for one that comes back
 	o     tq.SyncOptions

@@ -214,7 +214,7 @@ func (p *SourceProbe) Count(h *Header) {
 	peer := peerOf(h)
 	p.peers.passed(h, peer)
 	if p.tapped != nil {
-		delay := p.now.Sub(h.RecordedAt)
+		delay := h.age(p.now)
 		s := p.peers.of(peer)
 		s.Delay = delay
 		give(p.tapped, h, s.Peer, delay, tq.Sequence(p.head.Load())-h.Sequence)
@@ -297,7 +297,7 @@ func (p *SinkProbe) Applied(h *Header, err error) error {
 	}
 	p.mu.Unlock()
 	if err == nil && p.taps.load() != nil {
-		p.give(h, peer, time.Since(h.RecordedAt), 0)
+		p.give(h, peer, h.age(time.Now()), 0)
 	}
 
 	return err

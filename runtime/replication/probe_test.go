@@ -87,6 +87,32 @@ func TestProbeAlone(t *testing.T) {
 	}
 }
 
+// An event is as old as it says: one that leaves out when it was recorded is
+// not of the year 1, and one from a clock that is fast is of now.
+func TestDelayIsSound(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	for name, c := range map[string]struct {
+		recorded, occurred time.Time
+		want               time.Duration
+	}{
+		"recorded": {now.Add(-time.Second), now.Add(-time.Hour), time.Second},
+		"occurred": {time.Time{}, now.Add(-time.Hour), time.Hour},
+		"neither":  {},
+		"fast":     {now.Add(time.Hour), now.Add(time.Hour), 0},
+	} {
+		h := probed(1, "w")
+		h.RecordedAt, h.OccurredAt = c.recorded, c.occurred
+		p := NewSinkProbe("s")
+		tap := p.Tap(1)
+		_ = p.Applied(h, nil)
+		got, _ := tap.Take(nil)
+		if d := got[0].Delay - c.want; d < 0 || d > time.Minute || p.Stats().Peers[0].Delay != got[0].Delay {
+			t.Errorf("%s: a delay of %v, want %v", name, got[0].Delay, c.want)
+		}
+	}
+}
+
 // What has no room in a tap is counted, and the one that fills it never waits;
 // others have what they have room for.
 func TestTapIsBounded(t *testing.T) {

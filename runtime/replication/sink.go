@@ -62,7 +62,8 @@ type Lag struct {
 	// Global is the sink's global position: with a synchronous reader, what to
 	// acknowledge.
 	Global Position
-	// Delay is how long ago the event was recorded at its source.
+	// Delay is how long ago the event was recorded at its source, or occurred where
+	// it does not say when it was recorded; 0 where clocks make it less.
 	Delay time.Duration
 	// Behind is how many events that the sink knows of are above its global
 	// position: those that it has taken and, where it follows a source, those

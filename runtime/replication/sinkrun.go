@@ -290,7 +290,7 @@ func (r *SinkRun) finish(seq tq.Sequence) {
 // error.
 func (s *Sink) tell(l Lag) (err error) {
 	defer caught("Applied", &err)
-	l.Delay = s.o.Clock().Sub(l.Event.RecordedAt)
+	l.Delay = l.Event.age(s.o.Clock())
 	s.probe.give(l.Event, l.Peer, l.Delay, l.Behind)
 	if s.o.Applied != nil {
 		s.o.Applied(l)

@@ -27,7 +27,7 @@ type Passage struct {
 	Attempt     int
 	OccurredAt  time.Time
 	RecordedAt  time.Time
-	Delay       time.Duration // how long ago it was recorded
+	Delay       time.Duration // how long ago it was recorded, as Lag.Delay
 	Behind      tq.Sequence   // how many events are known that were not read, or not applied
 }
 

@@ -58,8 +58,10 @@ func WithAttributes(kv ...attribute.KeyValue) Option {
 	return func(c *config) { c.attributes = append(c.attributes, kv...) }
 }
 
-// WithTags sets attributes by queue. tags is called once when a queue or a
-// monitor is attached, once for its spans, its effects and each instrument.
+// WithTags sets attributes by queue. tags is called once when a queue, a monitor
+// or a source is attached, once with the first event of a sink, which may be in
+// any goroutine, and once for its spans, its effects and each instrument. It does
+// not call the registration. If it panics for a sink, that has no tags.
 func WithTags(tags func(queue string) []attribute.KeyValue) Option {
 	return func(c *config) { c.tags = tags }
 }
@@ -91,6 +93,18 @@ func (c *config) check() error {
 	}
 
 	return nil
+}
+
+// setLate is set where nobody is there to see tags panic.
+func (c config) setLate(queue, shard string) (kv []attribute.KeyValue) {
+	defer func() {
+		if recover() != nil {
+			c.tags = nil
+			kv = c.set(queue, shard)
+		}
+	}()
+
+	return c.set(queue, shard)
 }
 
 // set is the attributes of a queue's measurements, or of a host's, which has

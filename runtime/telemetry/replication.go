@@ -3,6 +3,7 @@ package telemetry
 import (
 	"cmp"
 	"context"
+	"maps"
 	"sync"
 	"time"
 
@@ -80,6 +81,9 @@ type omniKey struct{ kind, peer string }
 
 func newStream(r *Registration, s *stream) (*stream, error) {
 	s.peers, s.kinds, s.omni = map[string]*labels{}, map[string]*labels{}, map[omniKey]*labels{}
+	if stats := s.stats(); stats.Queue != "" {
+		s.name(r.config.set(stats.Queue, stats.Shard), stats.Shard)
+	}
 	callbacks, err := r.observe(s.observe)
 	if err != nil {
 		return nil, err
@@ -144,7 +148,7 @@ func (s *stream) record() {
 	if !s.r.on(Replication) || len(passed) == 0 {
 		return
 	}
-	s.name(passed[0].Queue, passed[0].Shard)
+	s.learn(passed[0].Queue, passed[0].Shard)
 	for i := range passed {
 		p := &passed[i]
 		s.r.recordInt(instrument.ReplicationLag, int64(p.Behind), &s.labels)
@@ -153,17 +157,22 @@ func (s *stream) record() {
 		}
 		s.r.recordDuration(instrument.ReplicationDelay, int64(p.Delay), 1e6, &s.labels)
 		if s.r.config.omni {
-			s.r.recordDuration(instrument.OmniReplicationDelay, int64(p.Delay), 1e6, s.omniLabels(p.Kind.String(), p.Peer))
+			s.r.recordDuration(instrument.OmniReplicationDelay, int64(p.Delay), 1e6, s.omniLabels(kindOf(p.Kind), p.Peer))
 		}
 	}
 }
 
-// name prepares the attributes, once the queue is known; mu is held.
-func (s *stream) name(queue, shard string) {
-	if s.kv != nil {
-		return
+// learn prepares the attributes with the first event of a sink, which names the
+// queue; mu is held.
+func (s *stream) learn(queue, shard string) {
+	if s.kv == nil {
+		s.name(s.r.config.setLate(queue, shard), shard)
 	}
-	s.kv = append(s.r.config.set(queue, shard), s.more...)
+}
+
+// name prepares the attributes; mu is held, or nobody else knows of s.
+func (s *stream) name(kv []attribute.KeyValue, shard string) {
+	s.kv = append(kv, s.more...)
 	s.labels, s.shard = newLabels(s.kv), cmp.Or(shard, s.r.config.shard)
 }
 
@@ -177,6 +186,20 @@ func (s *stream) labelsBy(of map[string]*labels, key attribute.Key, value string
 	}
 
 	return l
+}
+
+// kinds are the names of those that are counted apart.
+var kinds = maps.Collect(new(replication.KindCounts).All())
+
+// kindOf is the kind of an event as it is counted: what an event brings from
+// elsewhere may be any number.
+func kindOf(k tq.Kind) string {
+	name := k.String()
+	if _, known := kinds[name]; !known {
+		return tq.OtherValue
+	}
+
+	return name
 }
 
 // omniKinds are kinds of events as OmniRelay calls them, where that differs.
@@ -211,7 +234,7 @@ func (s *stream) observe(_ context.Context, out metric.Observer) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.name(stats.Queue, stats.Shard)
+	s.learn(stats.Queue, stats.Shard)
 	o := observer{s.r, out}
 	if s.source {
 		s.observeSource(o, &stats)

@@ -93,9 +93,10 @@ func (c *call) waiting(d time.Duration, over error) (context.Context, func()) {
 	}
 }
 
-// ended is why waiting has ended, if err says that it has.
+// ended is why waiting has ended, if err says that it has and that nothing has
+// happened.
 func (c *call) ended(ctx context.Context, err error) error {
-	if ctx.Err() == nil || !errors.Is(err, ctx.Err()) {
+	if ctx.Err() == nil || !errors.Is(err, ctx.Err()) || errors.Is(err, tq.ErrUncertain) {
 		return err
 	}
 	cause := context.Cause(ctx)
@@ -146,7 +147,7 @@ var errGone = errors.New("dispatch: the client has gone")
 
 // refuse answers err, in the wire form of a task's error.
 func (c *call) refuse(err error) {
-	if errors.Is(err, errGone) || errors.Is(err, context.Canceled) {
+	if errors.Is(err, errGone) || errors.Is(err, context.Canceled) && c.r.Context().Err() != nil {
 		return
 	}
 	e := answerTo(err)

@@ -249,7 +249,7 @@ func (c *Client) ask(
 			return err
 		}
 		node = next
-		c.at.Store(&node)
+		c.at.Store(&next)
 	}
 }
 

@@ -27,7 +27,8 @@ type Options struct {
 	// Backpressure holds enqueue back while it is active. Nil is never.
 	Backpressure backpressure.Source
 	// Ingress says how enqueue is held back. By default a request waits for the
-	// queue to drain, for up to MaxWait, and then is told to come again.
+	// queue to drain, for up to MaxWait, and then is told to come again. What is
+	// told is the service's: Refused is not called.
 	Ingress backpressurehttp.Options
 	// Namespace is the path that procedures are below, without slashes round
 	// it. "resourcelease".

@@ -78,20 +78,21 @@ func forbidden(err error) *Error {
 }
 
 // answers are what the queue's errors are on the wire. The first that an error
-// matches is it, so a lease that was lost because the queue was deposed comes
-// under the latter.
+// matches is it: what has happened is never told as if it had not, whatever kept
+// it from being confirmed, and a lease that was lost because the queue was deposed
+// comes under the latter.
 var answers = [...]struct {
 	err    error
 	code   string // "" is the error's own
 	status int
 	again  time.Duration
 }{
+	{tq.ErrUncertain, tq.CodeUncertain, http.StatusGatewayTimeout, 0},
 	{tq.ErrDeposed, tq.CodeDeposed, http.StatusServiceUnavailable, time.Second},
 	{tq.ErrLeaseLost, "", http.StatusConflict, 0},
 	{tq.ErrDrained, tq.CodeDrained, http.StatusServiceUnavailable, time.Second},
 	{tq.ErrClosed, tq.CodeClosed, http.StatusServiceUnavailable, time.Second},
 	{tq.ErrFull, tq.CodeFull, http.StatusTooManyRequests, time.Second},
-	{tq.ErrUncertain, tq.CodeUncertain, http.StatusGatewayTimeout, 0},
 	{tq.ErrExhausted, tq.CodeExhausted, http.StatusInternalServerError, 0},
 }
 

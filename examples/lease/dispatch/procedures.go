@@ -348,13 +348,14 @@ func (r *role) drain(ctx context.Context, grace time.Duration) (*leasequeue.Snap
 	taken, err := r.queue.Drain(ctx, grace)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err != nil && len(taken.Tasks) == 0 {
+	switch {
+	case err != nil && !errors.Is(err, tq.ErrUncertain):
 		r.stopped.Store(r.drained != nil)
 		return nil, err
+	case r.drained != nil && len(taken.Tasks) == 0 && r.drained.ID == taken.ID:
+		return r.drained, nil // nothing was in between
 	}
-	if r.drained == nil || r.drained.ID != taken.ID { // else nothing was in between
-		r.drained = &taken // also if nobody has confirmed it: there is no other copy
-	}
+	r.drained = &taken // also if nobody has confirmed it: there is no other copy
 
 	return r.drained, err
 }
@@ -409,15 +410,18 @@ func (r *role) restore(ctx context.Context, s leasequeue.Snapshot) (uint64, erro
 	if err != nil {
 		return 0, err
 	}
-	if err := r.queue.Restore(ctx, s); err != nil {
-		if answerTo(err).Code == CodeInternal { // none of the queue's errors: the snapshot's
-			return 0, &Error{Status: http.StatusBadRequest, Code: CodeSnapshotInvalid, Message: err.Error(), cause: err}
-		}
-
+	err = r.queue.Restore(ctx, s)
+	if err == nil || errors.Is(err, tq.ErrUncertain) {
+		r.drained = nil
+		r.stopped.Store(false)
+	}
+	switch {
+	case err == nil:
+	case answerTo(err).Code == CodeInternal: // none of the queue's errors: the snapshot's
+		return 0, &Error{Status: http.StatusBadRequest, Code: CodeSnapshotInvalid, Message: err.Error(), cause: err}
+	default:
 		return 0, err
 	}
-	r.drained = nil
-	r.stopped.Store(false)
 	after, err := r.queue.Stats(ctx)
 
 	return after.Restored - before.Restored, err

@@ -308,6 +308,96 @@ func TestStale(t *testing.T) {
 	stale(q, second, dispatch.CodeUnknownToken)
 }
 
+// TestUncertain: what has happened and is not confirmed is never told as if
+// nothing had: not when waiting has taken too long, nor when the role changes.
+func TestUncertain(t *testing.T) {
+	t.Parallel()
+	q := open(t, leasequeue.Options{})
+	enqueue(t, q, vm("held"))
+	held := take(t, q)
+	reader, err := q.Watch(tq.Latest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	if err := reader.Synchronous(tq.SyncOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	s := service(t, dispatch.Options{Queue: q, MaxWait: 5 * time.Millisecond})
+	long := service(t, dispatch.Options{Queue: q})
+	url, slow := serve(t, s)+"/resourcelease/", serve(t, long)+"/resourcelease/"
+	unsure := func(what string, a answer) {
+		t.Helper()
+		if a.Status != http.StatusGatewayTimeout || a.Code != tq.CodeUncertain {
+			t.Errorf("%s: %+v", what, a.seen())
+		}
+	}
+	unsure("enqueue", post(t, url+"enqueue", `{"payload":`+vmJSON+`}`))
+	unsure("lease", post(t, url+"lease", `{}`))
+
+	got := waiting(t, slow+"enqueue", `{"payload":`+vmJSON+`}`)
+	awaitStats(t, q, func(s tq.Stats) bool { return s.Enqueued == 3 })
+	long.Follow("http://other")
+	unsure("enqueue while the role changes", <-got)
+	long.Own(q, nil)
+
+	settled := waiting(t, slow+"complete", token(held))
+	awaitStats(t, q, func(s tq.Stats) bool { return s.Completed == 1 })
+	reader.Fail(errors.New("the follower's disk is full"))
+	unsure("complete", <-settled)
+
+	unsure("drain", post(t, url+"drain", `{}`))
+	again := post(t, url+"drain", `{}`)
+	taken := new(leasequeue.Snapshot)
+	if err := taken.UnmarshalJSON([]byte(again.body)); err != nil || len(taken.Tasks) != 2 {
+		t.Errorf("drain again: %+v, %v", again.seen(), err)
+	}
+	unsure("restore", post(t, url+"restore", again.body))
+	if a := send(t, http.MethodGet, url+"health", "", nil); a.Status != http.StatusOK {
+		t.Errorf("health after a restore: %+v", a.seen())
+	}
+
+	stats, err := q.Stats(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader.Acknowledge(stats.Sequence) // and what comes waits for it
+	got = waiting(t, slow+"enqueue", `{"payload":`+vmJSON+`}`)
+	awaitStats(t, q, func(s tq.Stats) bool { return s.Enqueued == 4 })
+	if err := q.Depose(q.Term() + 1); err != nil {
+		t.Fatal(err)
+	}
+	unsure("enqueue while the queue is deposed", <-got)
+}
+
+// TestDrainTwice: of two who drain at once one gets the tasks, and who asks
+// afterwards gets them again.
+func TestDrainTwice(t *testing.T) {
+	t.Parallel()
+	for range 30 {
+		q := open(t, leasequeue.Options{})
+		url := serve(t, service(t, dispatch.Options{Queue: q}))
+		enqueue(t, q, vm("i-1"))
+		c := client(t, url)
+		counts := make(chan int, 2)
+		for range 2 {
+			go func() {
+				s, err := c.Drain(t.Context(), 0)
+				if err != nil {
+					t.Error(err)
+				}
+				counts <- len(s.Tasks)
+			}()
+		}
+		if n := <-counts + <-counts; n == 0 {
+			t.Error("nobody got the task")
+		}
+		if s, err := c.Drain(t.Context(), 0); err != nil || len(s.Tasks) != 1 {
+			t.Errorf("afterwards there are %d tasks, %v", len(s.Tasks), err)
+		}
+	}
+}
+
 // TestDrainRestore: what is drained out of one process goes on in another,
 // attempts as they were, and tokens from before are refused there (9, 12, 13).
 func TestDrainRestore(t *testing.T) {

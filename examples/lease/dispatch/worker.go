@@ -125,15 +125,17 @@ func (w *worker) Next(ctx context.Context, o tq.Outcome) (settled, err error) {
 	settled = w.settle(context.WithoutCancel(ctx), o)
 	w.lease, w.held = leasequeue.Lease{}, tq.Held{}
 	for pause := minPause; ; {
+		begun := time.Now()
 		w.lease, w.held, err = w.c.lease(ctx, pollTime)
 		switch {
 		case err == nil:
 			return settled, nil
 		case ctx.Err() != nil:
 			return settled, ctx.Err()
-		case errors.Is(err, tq.ErrEmpty):
+		case errors.Is(err, tq.ErrEmpty) && time.Since(begun) >= minPause:
 			pause = minPause
 			continue
+		case errors.Is(err, tq.ErrEmpty): // by a service that does not wait
 		case !passing(err):
 			return settled, err
 		}
