@@ -98,9 +98,8 @@ type FollowOptions struct {
 	// Failed is told what is going to be tried again, and when, and of every
 	// gap. May be nil.
 	Failed func(err error, wait time.Duration)
-	// Probe, if set, sees what the generated Follow applies, and each gap, for
-	// telemetry and diagnostics: one of NewSinkProbe. Pull leaves that to the sink
-	// it feeds.
+	// Probe, if set, sees what Follow applies, for telemetry and diagnostics: one
+	// of NewSinkProbe. Pull leaves that to the sink it feeds.
 	Probe *SinkProbe
 	// Random gives numbers in [0, 1) for the waits; nil is math/rand/v2.
 	Random func() float64
@@ -179,11 +178,10 @@ func (l *follow) once(ctx context.Context) error {
 		}
 		l.snapshot = false
 	}
-	refused := false
+	var refused error
 	err := l.client.Events(ctx, l.to.Position(), func(line []byte) error {
-		if err := l.to.ApplyEvent(ctx, line); err != nil {
-			refused = true // and the probe knows
-			return err
+		if refused = l.to.ApplyEvent(ctx, line); refused != nil {
+			return refused
 		}
 		l.failures = 0
 
@@ -191,8 +189,8 @@ func (l *follow) once(ctx context.Context) error {
 	})
 	if l.snapshots != nil && (errors.Is(err, tq.ErrGap) || errors.Is(err, tq.ErrForeign)) {
 		l.snapshot = true
-		if !refused {
-			_ = l.o.Probe.Applied(&Header{}, err) // it is the source that has not got them: no event, no peer
+		if refused == nil { // the follower's own have been counted
+			l.o.Probe.missing()
 		}
 
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
