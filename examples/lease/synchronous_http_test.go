@@ -171,6 +171,7 @@ func TestAcknowledgedByFollower(t *testing.T) {
 	t.Parallel()
 	r := openRemote(t, tq.SyncOptions{})
 	done := r.enqueue(t.Context(), "a")
+	r.holds(t, 1)
 	if !r.waits(t, done) {
 		t.Fatalf("without a follower an operation returns %v", <-done)
 	}
@@ -352,6 +353,7 @@ func TestHandlerClosed(t *testing.T) {
 	t.Parallel()
 	r := openRemote(t, tq.SyncOptions{})
 	done := r.enqueue(t.Context(), "a")
+	r.holds(t, 1)
 	if !r.waits(t, done) {
 		t.Fatal("it does not wait")
 	}
