@@ -125,6 +125,25 @@ func (r *remote) follow(t *testing.T, s *standby) (stop func()) {
 	return stop
 }
 
+// holds waits until so many tasks are in the queue, acknowledged or not.
+func (r *remote) holds(t *testing.T, tasks int) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for {
+		s, err := r.Stats(t.Context())
+		no(t, err)
+		if s.Pending() == tasks {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-t.Context().Done():
+			t.Fatal(t.Context().Err())
+		}
+	}
+}
+
 // waits says whether an operation has not returned, and does not for some rounds
 // over the network.
 func (r *remote) waits(t *testing.T, done chan error) bool {
@@ -152,6 +171,7 @@ func TestAcknowledgedByFollower(t *testing.T) {
 	t.Parallel()
 	r := openRemote(t, tq.SyncOptions{})
 	done := r.enqueue(t.Context(), "a")
+	r.holds(t, 1)
 	if !r.waits(t, done) {
 		t.Fatalf("without a follower an operation returns %v", <-done)
 	}
@@ -314,6 +334,7 @@ func TestSynchronousDeposed(t *testing.T) {
 	t.Parallel()
 	r := openRemote(t, tq.SyncOptions{})
 	done := r.enqueue(t.Context(), "a")
+	r.holds(t, 1)
 	if !r.waits(t, done) {
 		t.Fatal("it does not wait")
 	}
@@ -332,6 +353,7 @@ func TestHandlerClosed(t *testing.T) {
 	t.Parallel()
 	r := openRemote(t, tq.SyncOptions{})
 	done := r.enqueue(t.Context(), "a")
+	r.holds(t, 1)
 	if !r.waits(t, done) {
 		t.Fatal("it does not wait")
 	}

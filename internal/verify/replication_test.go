@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http/httptest"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/tqgen/tqgen/examples/lease"
 	"github.com/tqgen/tqgen/examples/lease/leasequeue"
 	"github.com/tqgen/tqgen/runtime/replication"
+	"github.com/tqgen/tqgen/runtime/replicationhttp"
 	"github.com/tqgen/tqgen/runtime/telemetry"
 	"github.com/tqgen/tqgen/runtime/tq"
 )
@@ -337,6 +339,111 @@ func TestReplicationAllocatesNothing(t *testing.T) {
 		if n != 0 {
 			t.Errorf("%s: %v allocations", name, n)
 		}
+	}
+}
+
+// What a histogram has no room for is counted, with what a queue of the same
+// name has lost, and the counters have it all the same.
+func TestReplicationLost(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := newMeters(t)
+		r := m.register(t)
+		q := open(t, tq.Options{Capacity: 4})
+		must(t, r.AttachQueue(q))
+		probe := replication.NewSinkProbe("follower")
+		must(t, r.AttachSink(probe))
+		for i := range 10000 {
+			must(t, probe.Applied(&replication.Header{Queue: "resource-lease", Sequence: tq.Sequence(i + 1), OwnerPeer: "w"}, nil))
+		}
+		points := m.collect(t)
+		for name, want := range map[string]float64{
+			"taskqueue.replication.applied": 10000, "taskqueue.replication.wall_clock_lag": 4096,
+			"taskqueue.telemetry.lost": 10000 - 4096,
+		} {
+			if got := value(t, points, name); got != want {
+				t.Errorf("%s is %v, want %v", name, got, want)
+			}
+		}
+	})
+}
+
+// notified tells of events that a replica has applied.
+type notified struct {
+	*leasequeue.Replica
+	applied chan tq.Sequence
+}
+
+func (n *notified) Apply(e *leasequeue.Event) error {
+	err := n.Replica.Apply(e)
+	if err == nil {
+		n.applied <- e.Sequence
+	}
+
+	return err
+}
+
+// What follows a queue over HTTP reports by a probe: the gap that it began with,
+// events by owner, and how late they were.
+func TestReplicationFollower(t *testing.T) {
+	t.Parallel()
+	m := newMeters(t)
+	r := m.register(t)
+	q := open(t, tq.Options{Capacity: 16})
+	cycle(t, q) // which nobody reads
+	reader, err := q.Watch(tq.Latest)
+	must(t, err)
+	defer reader.Close()
+	h, err := replicationhttp.NewHandler(q.Feed(), replicationhttp.HandlerOptions{})
+	must(t, err)
+	server := httptest.NewServer(h)
+	defer server.Close()
+	defer server.CloseClientConnections()
+	c, err := replicationhttp.NewClient(server.URL, replicationhttp.ClientOptions{})
+	must(t, err)
+	to, err := leasequeue.NewReplica(tq.Options{Capacity: 16})
+	must(t, err)
+	probe := replication.NewSinkProbe("follower")
+	must(t, r.AttachSink(probe))
+	f := &notified{to, make(chan tq.Sequence)}
+	ctx, cancel := context.WithCancel(bg)
+	done := make(chan error)
+	go func() {
+		done <- leasequeue.Follow(ctx, c, f, replication.FollowOptions{MinBackoff: time.Millisecond, Probe: probe})
+	}()
+	_, err = q.TryEnqueue(bg, lease.ResourceLease{})
+	must(t, err)
+	for to.Position().Sequence < 4 { // by the snapshot, or the event
+		select {
+		case <-f.applied:
+		default:
+		}
+	}
+	l, err := q.LeaseAs(bg, "worker")
+	must(t, err)
+	must(t, l.Complete(bg))
+	for <-f.applied < 6 {
+	}
+	cancel()
+	<-done
+	points := m.collect(t)
+	for _, c := range []struct {
+		name, peer string
+		want       float64
+	}{
+		{"taskqueue.replication.gaps", replication.DefaultPeer, 1},
+		{"taskqueue.replication.applied", "worker", 2},
+		{"taskqueue.replication.checkpoint_distance", "worker", 0},
+	} {
+		if got := value(t, points, c.name, "taskqueue.peer", c.peer); got != c.want {
+			t.Errorf("%s of %s is %v, want %v", c.name, c.peer, got, c.want)
+		}
+	}
+	if got := value(t, points, "taskqueue.replication.wall_clock_lag"); got < 2 || got > 3 {
+		t.Errorf("%v delays", got)
+	}
+	if s := probe.Stats(); s.Position.Sequence != 6 || s.Queue != "resource-lease" {
+		t.Errorf("%+v", s)
 	}
 }
 

@@ -178,9 +178,10 @@ func (l *follow) once(ctx context.Context) error {
 		}
 		l.snapshot = false
 	}
+	var refused error
 	err := l.client.Events(ctx, l.to.Position(), func(line []byte) error {
-		if err := l.to.ApplyEvent(ctx, line); err != nil {
-			return err
+		if refused = l.to.ApplyEvent(ctx, line); refused != nil {
+			return refused
 		}
 		l.failures = 0
 
@@ -188,6 +189,10 @@ func (l *follow) once(ctx context.Context) error {
 	})
 	if l.snapshots != nil && (errors.Is(err, tq.ErrGap) || errors.Is(err, tq.ErrForeign)) {
 		l.snapshot = true
+		if refused == nil { // the follower's own have been counted
+			l.o.Probe.missing()
+		}
+
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	if err == nil {

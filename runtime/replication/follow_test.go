@@ -235,3 +235,18 @@ func TestFollowBacksOff(t *testing.T) {
 		}
 	})
 }
+
+// A gap that the source knows of is counted, as one that the follower finds.
+func TestFollowCountsGaps(t *testing.T) {
+	t.Parallel()
+	probe := NewSinkProbe("follower")
+	script := &scripted{answers: []answer{{events: "1", err: tq.ErrGap}, {doc: "5"}, {events: "6"}}}
+	err := Follow(t.Context(), script, &tally{}, FollowOptions{MinBackoff: 1, Probe: probe})
+	if !errors.Is(err, errScript) {
+		t.Fatal(err)
+	}
+	s := probe.Stats()
+	if len(s.Peers) != 1 || s.Peers[0].Peer != DefaultPeer || s.Peers[0].Gaps != 1 || s.Peers[0].Events.Total() != 0 {
+		t.Errorf("a gap of the source: %+v", s.Peers)
+	}
+}

@@ -314,6 +314,17 @@ func (p *SinkProbe) MovedTo(to Position) {
 	p.position = to
 }
 
+// missing says that the source does not have what comes next. It does nothing
+// where p is nil.
+func (p *SinkProbe) missing() {
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.peers.of("").Gaps++
+}
+
 // count takes note of an event that was applied; mu is held.
 func (p *SinkProbe) count(h *Header, peer string) {
 	if p.queue == "" || h.Incarnation != p.peers.incarnation {

@@ -156,6 +156,7 @@ func (c *Client) read(ctx context.Context, after *string, yield func(Event, erro
 		return false, true, because(ctx, err)
 	}
 	defer body.Close() //nolint:errcheck // nothing is written to it
+	guard.stop()       // before what the caller does
 	if c.Connected != nil {
 		c.Connected()
 	}

@@ -185,7 +185,12 @@ func TestSilence(t *testing.T) {
 		connected := 0
 		c := client.Client{
 			HTTP: &http.Client{Transport: &answers{silent, again}}, URL: "http://test",
-			Silence: 30 * time.Second, Connected: func() { connected++ },
+			Silence: 30 * time.Second,
+			Connected: func() {
+				if connected++; connected == 1 {
+					time.Sleep(40 * time.Second)
+				}
+			},
 		}
 		var got []string
 		begun := time.Now()
@@ -200,7 +205,7 @@ func TestSilence(t *testing.T) {
 			}
 			time.Sleep(40 * time.Second)
 		}
-		want := []string{"one", "client: the server has fallen silent at 1m10s", "two"}
+		want := []string{"one", "client: the server has fallen silent at 1m50s", "two"}
 		if diff := cmp.Diff(want, got); diff != "" || after != "2" || connected != 2 {
 			t.Errorf("connected %d times, at last behind %q; (-want +got):\n%s", connected, after, diff)
 		}
