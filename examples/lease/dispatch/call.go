@@ -25,6 +25,7 @@ type call struct {
 	enqueued  EnqueueRequest
 	wanted    LeaseRequest
 	slow      bool // body and answer may be large
+	status    int  // of an answer that is no refusal
 }
 
 // read hands the body, if there is one, to decode.
@@ -38,7 +39,8 @@ func (c *call) read(max int64, optional bool, decode func([]byte) error) error {
 	}
 	if t, _, err := mime.ParseMediaType(c.r.Header.Get("Content-Type")); err != nil || t != "application/json" {
 		return &Error{
-			Status: http.StatusUnsupportedMediaType, Code: CodeMediaType, Message: "want Content-Type: application/json",
+			Status: http.StatusUnsupportedMediaType, Code: CodeMediaType,
+			Message: "want Content-Type: application/json",
 		}
 	}
 	if err := decode(body); err != nil {
@@ -50,7 +52,7 @@ func (c *call) read(max int64, optional bool, decode func([]byte) error) error {
 
 func (c *call) body(max int64) ([]byte, error) {
 	control := http.NewResponseController(c.w)
-	_ = control.SetReadDeadline(time.Now().Add(c.patience(c.s.o.ReadTimeout))) // where there is no connection nothing can be slow
+	_ = control.SetReadDeadline(time.Now().Add(c.patience(c.s.o.ReadTimeout))) // no connection, nothing slow
 	body, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, max))
 	if err == nil {
 		_ = control.SetReadDeadline(time.Time{}) // what comes now is that the client goes
@@ -110,14 +112,13 @@ func (c *call) ended(ctx context.Context, err error) error {
 	return tq.ErrDeposed // by a queue of this node's: ask again
 }
 
-// answer sends what appendTo appends.
-func (c *call) answer(status int, appendTo func(dst []byte) ([]byte, error)) error {
-	body, err := appendTo(make([]byte, 0, 512))
+// answer sends what a codec has made.
+func (c *call) answer(body []byte, err error) error {
 	if err != nil {
 		return err
 	}
 
-	return c.send(status, append(body, '\n'))
+	return c.send(c.status, append(body, '\n'))
 }
 
 // send gives an error if the client cannot have got the body.

@@ -78,10 +78,12 @@ func NewClient(o ClientOptions) (*Client, error) {
 	o.Timeout = cmp.Or(o.Timeout, time.Minute)
 	o.MaxAnswer = cmp.Or(o.MaxAnswer, 1<<30)
 	if o.Timeout < 0 || o.MaxAnswer < 0 || !namespaces.MatchString(o.Namespace) {
-		return nil, errors.New("dispatch: a client's Timeout and MaxAnswer are not negative, its Namespace is a path")
+		return nil, errors.New("dispatch: a client's bounds are not negative, and its Namespace is a path")
 	}
 	if o.HTTP == nil {
-		o.HTTP = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64, IdleConnTimeout: time.Minute}}
+		o.HTTP = &http.Client{
+			Transport: &http.Transport{MaxIdleConnsPerHost: 64, IdleConnTimeout: time.Minute},
+		}
 	}
 	c := &Client{o: o}
 	c.at.Store(&o.Nodes[0])
@@ -100,8 +102,10 @@ func isNode(s string) bool {
 func (c *Client) Enqueue(ctx context.Context, p lease.ResourceLease) (tq.TaskID, error) {
 	req := EnqueueRequest{Payload: &p}
 	var res EnqueueResponse
-	err := c.ask(ctx, "enqueue", c.o.Timeout, func(dst []byte) ([]byte, error) { return AppendEnqueueRequestJSON(dst, &req) },
-		func(b []byte) error { return DecodeEnqueueResponseJSON(b, &res) })
+	body, err := AppendEnqueueRequestJSON(nil, &req)
+	if err == nil {
+		err = c.ask(ctx, "enqueue", 0, body, func(b []byte) error { return DecodeEnqueueResponseJSON(b, &res) })
+	}
 	if err != nil {
 		return tq.TaskID{}, err
 	}
@@ -119,12 +123,16 @@ func (c *Client) Lease(ctx context.Context, wait time.Duration) (leasequeue.Leas
 	return l, err
 }
 
-func (c *Client) lease(ctx context.Context, wait time.Duration) (l leasequeue.Lease, held tq.Held, err error) {
+func (c *Client) lease(
+	ctx context.Context, wait time.Duration,
+) (l leasequeue.Lease, held tq.Held, err error) {
 	soon := wait.Seconds()
 	req := LeaseRequest{WaitSeconds: &soon}
 	var res LeaseResponse
-	err = c.ask(ctx, "lease", wait+c.o.Timeout, func(dst []byte) ([]byte, error) { return AppendLeaseRequestJSON(dst, &req) },
-		func(b []byte) error { return DecodeLeaseResponseJSON(b, &res) })
+	body, err := AppendLeaseRequestJSON(nil, &req)
+	if err == nil {
+		err = c.ask(ctx, "lease", wait, body, func(b []byte) error { return DecodeLeaseResponseJSON(b, &res) })
+	}
 	if err != nil {
 		return l, held, err
 	}
@@ -189,9 +197,14 @@ func (c *Client) Fail(ctx context.Context, token tq.Token, cause error, requeue 
 	return err
 }
 
-func (c *Client) settle(ctx context.Context, procedure string, req SettleRequest) (a Acknowledgement, err error) {
-	err = c.ask(ctx, procedure, c.o.Timeout, func(dst []byte) ([]byte, error) { return AppendSettleRequestJSON(dst, &req) },
-		func(b []byte) error { return DecodeAcknowledgementJSON(b, &a) })
+func (c *Client) settle(
+	ctx context.Context, procedure string, req SettleRequest,
+) (a Acknowledgement, err error) {
+	body, err := AppendSettleRequestJSON(nil, &req)
+	if err != nil {
+		return a, err
+	}
+	err = c.ask(ctx, procedure, 0, body, func(b []byte) error { return DecodeAcknowledgementJSON(b, &a) })
 
 	return a, err
 }
@@ -200,8 +213,11 @@ func (c *Client) settle(ctx context.Context, procedure string, req SettleRequest
 // what is left. Where the answer was lost, draining again gives it again.
 func (c *Client) Drain(ctx context.Context, grace time.Duration) (s leasequeue.Snapshot, err error) {
 	req := DrainRequest{GraceSeconds: grace.Seconds()}
-	err = c.ask(ctx, "drain", grace+c.o.Timeout, func(dst []byte) ([]byte, error) { return AppendDrainRequestJSON(dst, &req) },
-		s.UnmarshalJSON)
+	body, err := AppendDrainRequestJSON(nil, &req)
+	if err != nil {
+		return s, err
+	}
+	err = c.ask(ctx, "drain", grace, body, s.UnmarshalJSON)
 
 	return s, err
 }
@@ -210,14 +226,18 @@ func (c *Client) Drain(ctx context.Context, grace time.Duration) (s leasequeue.S
 // there. The queue leases again.
 func (c *Client) Restore(ctx context.Context, s leasequeue.Snapshot) (n uint64, err error) {
 	var res RestoreResponse
-	err = c.ask(ctx, "restore", c.o.Timeout, s.AppendJSON, func(b []byte) error { return DecodeRestoreResponseJSON(b, &res) })
+	body, err := s.AppendJSON(nil)
+	if err != nil {
+		return 0, err
+	}
+	err = c.ask(ctx, "restore", 0, body, func(b []byte) error { return DecodeRestoreResponseJSON(b, &res) })
 
 	return res.RestoredCount, err
 }
 
 // Stats are the queue's numbers.
 func (c *Client) Stats(ctx context.Context) (s Stats, err error) {
-	err = c.ask(ctx, "stats", c.o.Timeout, nil, func(b []byte) error { return DecodeStatsJSON(b, &s) })
+	err = c.ask(ctx, "stats", 0, nil, func(b []byte) error { return DecodeStatsJSON(b, &s) })
 
 	return s, err
 }
@@ -225,19 +245,12 @@ func (c *Client) Stats(ctx context.Context) (s Stats, err error) {
 // Node is the URL of the node that is asked first.
 func (c *Client) Node() string { return *c.at.Load() }
 
-// ask asks one node after another until one answers for the queue.
+// ask asks one node after another until one answers for the queue. Together
+// they may take as long as they are asked to wait, and the client's Timeout.
 func (c *Client) ask(
-	ctx context.Context, procedure string, timeout time.Duration,
-	request func(dst []byte) ([]byte, error), answer func([]byte) error,
+	ctx context.Context, procedure string, wait time.Duration, body []byte, answer func([]byte) error,
 ) error {
-	var body []byte
-	if request != nil {
-		var err error
-		if body, err = request(nil); err != nil {
-			return err
-		}
-	}
-	ctx, cancel := context.WithTimeout(ctx, max(timeout, c.o.Timeout)) // a sum may be beyond what there is
+	ctx, cancel := context.WithTimeout(ctx, max(wait+c.o.Timeout, c.o.Timeout)) // a sum may overflow
 	defer cancel()
 	node := c.Node()
 	asked := map[string]bool{}
@@ -285,7 +298,9 @@ func elsewhere(err error) bool {
 	return errors.As(err, &op) && op.Op == "dial"
 }
 
-func (c *Client) askNode(ctx context.Context, node, procedure string, body []byte, answer func([]byte) error) error {
+func (c *Client) askNode(
+	ctx context.Context, node, procedure string, body []byte, answer func([]byte) error,
+) error {
 	target := node + "/" + c.o.Namespace + "/" + procedure
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, target, bytes.NewReader(body))
 	if err != nil {

@@ -98,7 +98,7 @@ var namespaces = regexp.MustCompile(`^[\w.-]+(/[\w.-]+)*$`)
 func (o *Options) check() error {
 	switch {
 	case !namespaces.MatchString(o.Namespace):
-		return fmt.Errorf("dispatch: Namespace %q is not made of letters, digits, . _ - and inner slashes", o.Namespace)
+		return fmt.Errorf("dispatch: Namespace %q is not letters, digits, . _ - and inner slashes", o.Namespace)
 	case min(o.MaxBody, o.MaxRestore) < 0 || min(o.MaxWait, o.ReadTimeout, o.WriteTimeout) < 0:
 		return errors.New("dispatch: a bound is negative")
 	default:
@@ -201,7 +201,7 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // serve answers a request for p.
 func (s *Service) serve(w http.ResponseWriter, r *http.Request, name string, p procedure) {
-	c := &call{s: s, w: w, r: r, procedure: name}
+	c := &call{s: s, w: w, r: r, procedure: name, status: http.StatusOK}
 	// A body that nobody reads is not waited for either.
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.o.ReadTimeout))
 	err := c.begin(p)
@@ -217,7 +217,7 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request, name string, p p
 func (c *call) begin(p procedure) (err error) {
 	switch {
 	case p.serve == nil:
-		return &Error{Status: http.StatusNotFound, Code: CodeUnknownProcedure, Message: "no such procedure"}
+		return unknown("no such procedure")
 	case c.r.Method != http.MethodPost && (!p.reads || c.r.Method != http.MethodGet):
 		c.w.Header().Set("Allow", p.allowed())
 		return &Error{Status: http.StatusMethodNotAllowed, Code: CodeMethod, Message: "want " + p.allowed()}

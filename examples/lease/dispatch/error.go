@@ -18,13 +18,13 @@ const (
 	CodeResourceIDRequired   = "resourcelease.payload.resource_id_required"
 	CodePartitionKeyRequired = "resourcelease.payload.partition_key_required"
 	CodeEncodingRequired     = "resourcelease.payload.encoding_required"
-	CodePayloadInvalid       = "resourcelease.payload.invalid" // a hook refused it, without a code of its own
+	CodePayloadInvalid       = "resourcelease.payload.invalid" // a hook said so, without a code of its own
 	CodePendingItemRequired  = "resourcelease.restore.pending_item_required"
 	CodeSnapshotInvalid      = "resourcelease.restore.snapshot_invalid"
 	CodeTokenRequired        = "resourcelease.ownership_token_required"
-	CodeRequestInvalid       = "resourcelease.request_invalid" // JSON that is malformed, of a wrong type, or out of range
+	CodeRequestInvalid       = "resourcelease.request_invalid" // malformed, of a wrong type, or out of range
 
-	CodeUnknownToken     = "error.resourcelease.unknown_token"     // the task of the token is not in the queue, or not any more
+	CodeUnknownToken     = "error.resourcelease.unknown_token"     // its task is not here, or not any more
 	CodeFailed           = "error.resourcelease.failed"            // of fail, if it gives no code
 	CodeUnauthenticated  = "error.resourcelease.unauthenticated"   // who asks is not known
 	CodeForbidden        = "error.resourcelease.forbidden"         // who asks may not
@@ -75,6 +75,11 @@ func forbidden(err error) *Error {
 	}
 
 	return &Error{Status: http.StatusForbidden, Code: CodeForbidden, Message: "not for you", cause: err}
+}
+
+// unknown is what is not served.
+func unknown(message string) *Error {
+	return &Error{Status: http.StatusNotFound, Code: CodeUnknownProcedure, Message: message}
 }
 
 // answers are what the queue's errors are on the wire. The first that an error

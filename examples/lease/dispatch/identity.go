@@ -58,11 +58,15 @@ func permitted(permit func(peer, procedure string) bool, peer, procedure string)
 	case permit != nil && permit(peer, procedure):
 		return peer, nil
 	case peer == "":
-		return "", &Error{Status: http.StatusUnauthorized, Code: CodeUnauthenticated, Message: "who asks is not known"}
+		return "", &Error{
+			Status: http.StatusUnauthorized, Code: CodeUnauthenticated, Message: "who asks is not known",
+		}
 	case permit == nil:
 		return peer, nil
 	default:
-		return peer, &Error{Status: http.StatusForbidden, Code: CodeForbidden, Message: peer + " may not " + procedure}
+		return peer, &Error{
+			Status: http.StatusForbidden, Code: CodeForbidden, Message: peer + " may not " + procedure,
+		}
 	}
 }
 

@@ -51,7 +51,8 @@ type callKey struct{}
 
 // enqueue passes the role's gate once the task is known to be good.
 func (c *call) enqueue() error {
-	err := c.read(c.s.o.MaxBody, false, func(b []byte) error { return DecodeEnqueueRequestJSON(b, &c.enqueued) })
+	decode := func(b []byte) error { return DecodeEnqueueRequestJSON(b, &c.enqueued) }
+	err := c.read(c.s.o.MaxBody, false, decode)
 	if err != nil {
 		return err
 	}
@@ -99,7 +100,7 @@ func (c *call) admit() error {
 		res.Stats = Depths{stats.Pending(), stats.Active()}
 	}
 
-	return c.answer(http.StatusOK, func(dst []byte) ([]byte, error) { return AppendEnqueueResponseJSON(dst, &res) })
+	return c.answer(AppendEnqueueResponseJSON(nil, &res))
 }
 
 // lease waits for a task. One that its peer cannot have got goes to another.
@@ -146,7 +147,7 @@ func (c *call) grant(l *leasequeue.Lease) error {
 	}
 	err := c.r.Context().Err()
 	if err == nil {
-		err = c.answer(http.StatusOK, func(dst []byte) ([]byte, error) { return AppendLeaseResponseJSON(dst, &res) })
+		err = c.answer(AppendLeaseResponseJSON(nil, &res))
 	}
 	if err != nil {
 		_ = l.Release(context.WithoutCancel(c.r.Context())) // else it expires
@@ -270,12 +271,17 @@ const (
 	maxReason    = 4 << 10
 )
 
+func tooMuch(member string, most int, what string) *Error {
+	return invalid(CodeRequestInvalid, member, fmt.Sprintf("%s has more than %d %s", member, most, what))
+}
+
+// causeOf is the error that the task keeps.
 func causeOf(req SettleRequest) (error, error) {
 	switch {
 	case len(req.ErrorCode) > maxErrorCode:
-		return nil, invalid(CodeRequestInvalid, "errorCode", fmt.Sprintf("errorCode has more than %d bytes", maxErrorCode))
+		return nil, tooMuch("errorCode", maxErrorCode, "bytes")
 	case len(req.Metadata) > maxMetadata:
-		return nil, invalid(CodeRequestInvalid, "metadata", fmt.Sprintf("metadata has more than %d entries", maxMetadata))
+		return nil, tooMuch("metadata", maxMetadata, "entries")
 	}
 	cause := &tq.TaskError{Message: cmp.Or(req.Reason, "lease failed"), Code: cmp.Or(req.ErrorCode, CodeFailed)}
 	if len(cause.Message) > maxReason {
@@ -290,7 +296,7 @@ func causeOf(req SettleRequest) (error, error) {
 		size += len(k) + len(v)
 	}
 	if size > maxReason {
-		return nil, invalid(CodeRequestInvalid, "metadata", fmt.Sprintf("metadata has more than %d bytes", maxReason))
+		return nil, tooMuch("metadata", maxReason, "bytes")
 	}
 
 	return cause, nil
@@ -320,7 +326,7 @@ func (c *call) acknowledge(l *leasequeue.Lease, err error) error {
 }
 
 func (c *call) acknowledged(a Acknowledgement) error {
-	return c.answer(http.StatusOK, func(dst []byte) ([]byte, error) { return AppendAcknowledgementJSON(dst, &a) })
+	return c.answer(AppendAcknowledgementJSON(nil, &a))
 }
 
 // drain takes everything out. What was taken is given again to who asks again,
@@ -340,7 +346,7 @@ func (c *call) drain() error {
 		return err
 	}
 
-	return c.answer(http.StatusOK, taken.AppendJSON)
+	return c.answer(taken.AppendJSON(nil))
 }
 
 func (r *role) drain(ctx context.Context, grace time.Duration) (*leasequeue.Snapshot, error) {
@@ -383,7 +389,7 @@ func (c *call) restore() error {
 	}
 	res := RestoreResponse{RestoredCount: n}
 
-	return c.answer(http.StatusOK, func(dst []byte) ([]byte, error) { return AppendRestoreResponseJSON(dst, &res) })
+	return c.answer(AppendRestoreResponseJSON(nil, &res))
 }
 
 // pendingItem is err with the established code where a task is missing.
@@ -418,7 +424,7 @@ func (r *role) restore(ctx context.Context, s leasequeue.Snapshot) (uint64, erro
 	switch {
 	case err == nil:
 	case answerTo(err).Code == CodeInternal: // none of the queue's errors: the snapshot's
-		return 0, &Error{Status: http.StatusBadRequest, Code: CodeSnapshotInvalid, Message: err.Error(), cause: err}
+		return 0, invalid(CodeSnapshotInvalid, "", err.Error())
 	default:
 		return 0, err
 	}
@@ -443,17 +449,17 @@ func (c *call) stats() error {
 		Released: s.Released, Drained: s.Drained, Restored: s.Restored, Redriven: s.Redriven, Purged: s.Purged,
 	}
 
-	return c.answer(http.StatusOK, func(dst []byte) ([]byte, error) { return AppendStatsJSON(dst, &res) })
+	return c.answer(AppendStatsJSON(nil, &res))
 }
 
 // health is for balancers: 200 says that requests are welcome here.
 func (c *call) health() error {
-	res, status := c.s.health(c.role), http.StatusOK
+	res := c.s.health(c.role)
 	if res.Status != serving {
-		status = http.StatusServiceUnavailable
+		c.status = http.StatusServiceUnavailable
 	}
 
-	return c.answer(status, func(dst []byte) ([]byte, error) { return AppendHealthJSON(dst, &res) })
+	return c.answer(AppendHealthJSON(nil, &res))
 }
 
 const serving = "serving"
@@ -473,7 +479,7 @@ func (s *Service) health(r *role) Health {
 
 func (c *call) peers() error {
 	if c.s.o.Peers == nil {
-		return &Error{Status: http.StatusNotFound, Code: CodeUnknownProcedure, Message: "peers are not followed here"}
+		return unknown("peers are not followed here")
 	}
 	_ = http.NewResponseController(c.w).SetWriteDeadline(time.Now().Add(c.s.o.WriteTimeout))
 	c.s.o.Peers.ServeHTTP(c.w, c.r)

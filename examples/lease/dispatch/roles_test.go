@@ -370,31 +370,50 @@ func TestUncertain(t *testing.T) {
 	unsure("enqueue while the queue is deposed", <-got)
 }
 
+// tardy is a queue whose drain returns late with the tasks it took.
+type tardy struct {
+	leasequeue.Queue
+	took, release chan struct{}
+}
+
+func (q tardy) Drain(ctx context.Context, grace time.Duration) (leasequeue.Snapshot, error) {
+	s, err := q.Queue.Drain(ctx, grace)
+	if len(s.Tasks) > 0 {
+		close(q.took)
+		<-q.release
+	}
+
+	return s, err
+}
+
 // TestDrainTwice: of two who drain at once one gets the tasks, and who asks
 // afterwards gets them again.
 func TestDrainTwice(t *testing.T) {
 	t.Parallel()
-	for range 30 {
-		q := open(t, leasequeue.Options{})
-		url := serve(t, service(t, dispatch.Options{Queue: q}))
-		enqueue(t, q, vm("i-1"))
-		c := client(t, url)
-		counts := make(chan int, 2)
-		for range 2 {
-			go func() {
-				s, err := c.Drain(t.Context(), 0)
-				if err != nil {
-					t.Error(err)
-				}
-				counts <- len(s.Tasks)
-			}()
+	local := open(t, leasequeue.Options{})
+	enqueue(t, local, vm("i-1"))
+	q := tardy{local, make(chan struct{}), make(chan struct{})}
+	c := client(t, serve(t, service(t, dispatch.Options{Queue: q})))
+	first := make(chan int)
+	drain := func() int {
+		s, err := c.Drain(t.Context(), 0)
+		if err != nil {
+			t.Error(err)
 		}
-		if n := <-counts + <-counts; n == 0 {
-			t.Error("nobody got the task")
-		}
-		if s, err := c.Drain(t.Context(), 0); err != nil || len(s.Tasks) != 1 {
-			t.Errorf("afterwards there are %d tasks, %v", len(s.Tasks), err)
-		}
+
+		return len(s.Tasks)
+	}
+	go func() { first <- drain() }()
+	<-q.took
+	if n := drain(); n != 0 {
+		t.Errorf("the second one got %d tasks", n)
+	}
+	close(q.release)
+	if n := <-first; n != 1 {
+		t.Errorf("the first one got %d tasks", n)
+	}
+	if n := drain(); n != 1 {
+		t.Errorf("afterwards there are %d tasks", n)
 	}
 }
 

@@ -124,7 +124,7 @@ func (s *Shards) list() procedure {
 			res.Shards = append(res.Shards, ShardHealth{Shard: name, Health: one.health(one.role.Load())})
 		}
 
-		return c.answer(http.StatusOK, func(dst []byte) ([]byte, error) { return AppendShardListJSON(dst, &res) })
+		return c.answer(AppendShardListJSON(nil, &res))
 	}}
 }
 

@@ -102,7 +102,7 @@ func newInstruments(m metric.Meter) (i instruments, err error) {
 	}
 	gauge(&i.healthy, "lease.healthy", "{peer}", "Peers that are healthy.")
 	gauge(&i.unhealthy, "lease.unhealthy", "{peer}", "Peers that are silent, disconnected or barred.")
-	gauge(&i.pending, "lease.pending_reassignments", "{lease}", "Tasks that a peer had and that wait for another.")
+	gauge(&i.pending, "lease.pending_reassignments", "{lease}", "Tasks a peer had, waiting for another.")
 	counter(&i.assignments, "lease_assignments", "{lease}", "Leases granted.")
 	counter(&i.heartbeats, "lease_heartbeats", "{signal}", "Leases prolonged.")
 	counter(&i.disconnects, "lease_disconnects", "{signal}", "Leases expired and connections lost.")

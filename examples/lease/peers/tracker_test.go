@@ -145,17 +145,24 @@ func TestGrace(t *testing.T) {
 		time.Sleep(time.Nanosecond)
 		f.sees("and a tick", peers.Peer{PeerID: "a", ActiveAssignments: 1})
 
-		for name, verb := range map[string]func() error{
-			"heartbeat": func() error { _, err := l.Heartbeat(f.Context()); return err },
-			"complete":  func() error { return l.Complete(f.Context()) },
-			"fail":      func() error { l := f.lease("a"); return l.Fail(f.Context(), nil) },
-			"release":   func() error { l := f.lease("a"); return l.Release(f.Context()) },
+		released, failed := f.lease("a"), f.lease("a")
+		for _, c := range []struct {
+			name string
+			verb func() error
+		}{
+			{"heartbeat", func() error { _, err := l.Heartbeat(f.Context()); return err }},
+			{"complete", func() error { return l.Complete(f.Context()) }},
+			{"release", func() error { return released.Release(f.Context()) }},
+			{"fail", func() error { return failed.Fail(f.Context(), nil) }},
 		} {
 			time.Sleep(11 * time.Second)
-			f.no(verb())
+			if f.t.Eligible("a") {
+				t.Errorf("before a %s the peer is heard of", c.name)
+			}
+			f.no(c.verb())
 			synctest.Wait()
 			if !f.t.Eligible("a") {
-				t.Errorf("after a %s the peer is silent", name)
+				t.Errorf("after a %s the peer is silent", c.name)
 			}
 		}
 	})
