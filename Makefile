@@ -114,7 +114,7 @@ mesh: ## start a mesh of the lease service on loopback, until it is interrupted
 	@$(MESH)
 
 .PHONY: drill
-drill: ## break a mesh in seven ways (ONLY some, by SEED) and account for what it has promised
+drill: ## break a mesh in eight ways (ONLY some, by SEED) and account for what it has promised
 	@$(MESH) -role drill -seed $(SEED) -only '$(ONLY)'
 
 .PHONY: load

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -50,9 +51,10 @@ type ClientOptions struct {
 
 // Client asks services. Its methods are safe for concurrent use.
 //
-// A request goes to the node that answered last. If that does not own the queue,
-// or there is no connection to it, the request goes on to the node that it
-// names or to the next one, to each at most once: nothing has happened by then.
+// A request goes to the node that answered last, or to another one if that has
+// left a request without an answer since. If that does not own the queue, or there
+// is no connection to it, the request goes on to the node that it names or to the
+// next one, to each at most once: nothing has happened by then.
 // Whatever else a node answers is an *Error, which unwraps to the sentinel of
 // package tq that its code stands for.
 type Client struct {
@@ -259,11 +261,23 @@ func (c *Client) ask(
 		err := c.askNode(ctx, node, procedure, body, answer)
 		next := c.next(err, asked)
 		if next == "" {
+			c.avoid(node, err)
 			return err
 		}
 		node = next
 		c.at.Store(&next)
 	}
+}
+
+// avoid has later requests begin at another node than one that has not answered:
+// it may hang, and have been succeeded. If it was not, that one names it.
+func (c *Client) avoid(node string, err error) {
+	var e *Error
+	if err == nil || errors.As(err, &e) || errors.Is(err, tq.ErrEmpty) {
+		return
+	}
+	i := slices.Index(c.o.Nodes, node)
+	c.at.Store(&c.o.Nodes[(i+1)%len(c.o.Nodes)])
 }
 
 // next is the node to go on to after an error, "" if there is none.

@@ -9,7 +9,7 @@
 //
 // Without -role it starts the mesh, prints where everything is, and ends it in
 // good order after -for, or when it is interrupted. With -role drill it breaks
-// the mesh in seven ways, each time a new one, and accounts for what the mesh has
+// the mesh in eight ways, each time a new one, and accounts for what the mesh has
 // promised; status 1 says that a promise was broken. With -role load it sends
 // tasks to a mesh that runs, and with -role compare it does that to a mesh for
 // each way of holding clients back. docs/mesh.md says what to see there.

@@ -37,6 +37,10 @@ func scenarios() []scenario {
 			promise: "the owner stays, and the follower catches up",
 		},
 		{
+			word: "isolate", name: "cut off the owner, then freeze the next one", play: isolate,
+			promise: "followers go on, and nobody is told anything by who is not the owner any more",
+		},
+		{
 			word: "rolling", name: "rolling restart, with drain and restore to a new process", play: rolling,
 			promise: "what was drained is restored, each task once",
 		},
@@ -235,6 +239,83 @@ func partition(ctx context.Context, x *scene) error {
 		off, apart.Sequence, now.Sequence, time.Since(healed).Seconds())
 
 	return nil
+}
+
+// isolate takes the followers from an owner that clients still reach, and then
+// stops the next owner for a while. Neither is dead, and each comes back in the
+// belief that it owns the queue.
+func isolate(ctx context.Context, x *scene) error {
+	first, err := x.owner(ctx)
+	if err != nil {
+		return err
+	}
+	x.produce(ctx, 6, time.Millisecond)
+	if err := x.more(ctx, 100); err != nil {
+		return err
+	}
+	held, err := x.hold(ctx)
+	if err != nil {
+		return err
+	}
+	x.cut(first.Node, true)
+	second, err := x.next(ctx, first)
+	if err != nil {
+		return err
+	}
+	x.cut(first.Node, false)
+	if _, err := x.settled(ctx, first.Term); err != nil {
+		return err
+	}
+	if err := x.more(ctx, 100); err != nil {
+		return err
+	}
+	p := x.process(second.Node)
+	if err := p.freeze(); err != nil {
+		return err
+	}
+	third, err := x.next(ctx, second)
+	if err != nil {
+		return err
+	}
+	if err := x.more(ctx, 50); err != nil {
+		return err
+	}
+	if err := p.thaw(); err != nil {
+		return err
+	}
+	x.tell("%s was cut off in term %d, %s frozen in term %d; %s owns the queue in term %d",
+		first.Node, first.Term, second.Node, second.Term, third.Node, third.Term)
+	last, err := x.settled(ctx, second.Term)
+	if err != nil {
+		return err
+	}
+	x.expect(last.Node == third.Node && last.Term == third.Term, "%s owns the queue in term %d", last.Node, last.Term)
+	if err := pause(ctx, x.s.lease); err != nil {
+		return err
+	}
+	x.stale(ctx, "two owners later", held.Token)
+
+	return x.more(ctx, 50)
+}
+
+// next waits for the owner after one that is not dead.
+func (x *scene) next(ctx context.Context, before status) (after status, err error) {
+	begun := time.Now()
+	err = until(ctx, "another node owns the queue", func() bool {
+		for _, name := range nodeNames {
+			if name == before.Node {
+				continue
+			}
+			if s, err := x.status(ctx, name); err == nil && s.Role == "owner" && s.Term > before.Term {
+				after = s
+			}
+		}
+
+		return after.Node != ""
+	})
+	x.expect(err != nil || time.Since(begun) > patience/2, "%s was succeeded though it was heard of", before.Node)
+
+	return after, err
 }
 
 // rolling replaces one node after another by a new process, the owner last: what
