@@ -41,7 +41,7 @@ func TestTakeOver(t *testing.T) {
 		{`{"number":`, http.StatusBadRequest},
 	} {
 		if got := post(t, first, c.body); got != c.want {
-			t.Errorf("%s gives %d, want %d", c.body, got, c.want)
+			t.Fatalf("%s gives %d, want %d", c.body, got, c.want)
 		}
 	}
 	await(t, said, "shipped")
@@ -62,8 +62,8 @@ func TestTakeOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	await(t, told, "term=2")
-	for post(t, second, `{"number":"5","lines":[{"sku":"a","pieces":1}]}`) != http.StatusAccepted {
-		pause(t) // until it listens
+	if got := post(t, second, `{"number":"5","lines":[{"sku":"a","pieces":1}]}`); got != http.StatusAccepted {
+		t.Errorf("the follower in its place answers %d", got)
 	}
 	await(t, told, "shipped")
 	if got := letters(t, second); len(got) != 1 || got[0].Error != "nothing was ordered" {
@@ -80,7 +80,9 @@ func TestTakeOver(t *testing.T) {
 // start runs the command, and gives what it writes line by line.
 func start(t *testing.T, args ...string) (*exec.Cmd, *bufio.Scanner) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // then what awaits it ends, too
+	t.Cleanup(cancel)
+	cmd := exec.CommandContext(ctx, os.Args[0], args...)
 	cmd.Env = append(os.Environ(), "ORDERS=1")
 	out, err := cmd.StderrPipe()
 	if err != nil {

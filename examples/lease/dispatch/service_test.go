@@ -145,15 +145,16 @@ func TestServeEnds(t *testing.T) {
 func TestCutOff(t *testing.T) {
 	t.Parallel()
 	q := open(t, leasequeue.Options{})
-	url := serve(t, service(t, dispatch.Options{Queue: q, ReadTimeout: 20 * time.Millisecond}))
 	for name, c := range map[string]struct {
-		half   bool // of the connection is closed, so that no more can come
-		status int
-		code   string
+		half    bool // of the connection is closed, so that no more can come
+		timeout time.Duration
+		status  int
+		code    string
 	}{
-		"short": {true, http.StatusBadRequest, dispatch.CodeRequestInvalid},
-		"slow":  {false, http.StatusRequestTimeout, dispatch.CodeSlow},
+		"short": {true, time.Minute, http.StatusBadRequest, dispatch.CodeRequestInvalid},
+		"slow":  {false, 20 * time.Millisecond, http.StatusRequestTimeout, dispatch.CodeSlow},
 	} {
+		url := serve(t, service(t, dispatch.Options{Queue: q, ReadTimeout: c.timeout}))
 		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(url, "http://"))
 		if err != nil {
 			t.Fatal(err)
@@ -183,7 +184,7 @@ func TestCutOff(t *testing.T) {
 // works for long keeps its lease.
 func TestRun(t *testing.T) {
 	t.Parallel()
-	q := open(t, leasequeue.Options{Lease: 400 * time.Millisecond, Attempts: 2, Backoff: tq.NoBackoff})
+	q := open(t, leasequeue.Options{Lease: time.Second, Attempts: 2, Backoff: tq.NoBackoff})
 	c := client(t, serve(t, service(t, dispatch.Options{Queue: q})))
 	for _, id := range []string{"fine", "fails", "panics", "hopeless", "slow"} {
 		if _, err := c.Enqueue(t.Context(), vm(id)); err != nil {
@@ -193,7 +194,7 @@ func TestRun(t *testing.T) {
 	ctx, end := context.WithCancel(t.Context())
 	var handled sync.Map
 	ran := make(chan error, 1)
-	policy := tq.RunPolicy{Lease: 400 * time.Millisecond, Heartbeat: 50 * time.Millisecond}
+	policy := tq.RunPolicy{Lease: time.Second, Heartbeat: 100 * time.Millisecond}
 	go func() {
 		ran <- dispatch.Run(ctx, c, dispatch.WorkOptions{RunOptions: tq.RunOptions{Workers: 3}, Policy: policy},
 			func(ctx context.Context, l *leasequeue.Lease) error {
@@ -203,7 +204,7 @@ func TestRun(t *testing.T) {
 				case id == "hopeless":
 					return tq.Permanent(errors.New("no such disk"))
 				case id == "slow":
-					<-time.After(time.Second)
+					<-time.After(1500 * time.Millisecond)
 				case l.Attempt == 2:
 				case id == "fails":
 					return &tq.TaskError{Message: "disk full", Code: "disk.full"}
