@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +15,7 @@ import (
 
 	"github.com/tqgen/tqgen/runtime/diagnostics"
 	"github.com/tqgen/tqgen/runtime/diagnostics/client"
+	"github.com/tqgen/tqgen/runtime/replication"
 	"github.com/tqgen/tqgen/runtime/tq"
 )
 
@@ -199,6 +203,12 @@ func TestVote(t *testing.T) {
 		if b.Granted != c.granted || halted != c.halted || halted && b.Rank != 10 {
 			t.Errorf("%s: %+v, stopped following: %v", name, b, halted)
 		}
+		// Who has voted waits for the winner. Who has not, since it knows more, asks
+		// for votes itself, at once: otherwise two could keep each other from it.
+		now := time.Now()
+		if waits := e.quiet.After(now); waits != c.granted || e.frozen.After(now) != c.granted {
+			t.Errorf("%s: it waits for the winner: %v", name, waits)
+		}
 	}
 	if b := new(election).vote(1, 0, "a", "m"); b.Granted {
 		t.Error("a node that follows nobody has voted")
@@ -245,4 +255,66 @@ func (l *ledger) clone() *ledger {
 	c.stale, c.late, c.uncertain, c.remaining = l.stale, l.late, l.uncertain, l.remaining
 
 	return c
+}
+
+// TestLink: what is cut off does not come through, and new connections do once
+// the link is whole.
+func TestLink(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(newGateway().handler())
+	t.Cleanup(server.Close)
+	l, err := openLink(strings.TrimPrefix(server.URL, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.close)
+	ask := func() error {
+		var said string
+		return get(t.Context(), l.url()+"/livez", &said)
+	}
+	if err := ask(); err != nil {
+		t.Fatal(err)
+	}
+	if l.sever(); ask() == nil {
+		t.Error("a link that is cut answers")
+	}
+	if l.heal(); ask() != nil {
+		t.Error("a link that is whole again does not answer")
+	}
+}
+
+// TestElected: which votes make an owner. Each follower's is needed, since an
+// operation waits for any one of them; an owner that is back has none.
+func TestElected(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		rank        int64
+		owner, peer string // what they answer; "" is nothing
+		won         bool
+	}{
+		"both vote":                    {5, `{"granted":true,"rank":-1}`, `{"granted":true,"rank":5}`, true},
+		"the owner is gone":            {5, "", `{"granted":true,"rank":4}`, true},
+		"the other knows more":         {5, "", `{"rank":6}`, false},
+		"only the owner, who is back":  {5, `{"granted":true,"rank":-1}`, "", false},
+		"nobody answers":               {5, "", "", false},
+		"nothing was there":            {0, "", `{"granted":true,"rank":0}`, true},
+		"all have lost everything":     {-1, `{"granted":true,"rank":-1}`, `{"granted":true,"rank":-1}`, true},
+		"somebody may have everything": {-1, "", `{"granted":true,"rank":-1}`, false},
+	} {
+		n := &node{log: slog.New(slog.DiscardHandler), s: settings{name: "a", peers: nodes{}}}
+		for peer, says := range map[string]string{"owner": c.owner, "b": c.peer} {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				if says == "" {
+					w.WriteHeader(http.StatusBadGateway)
+				}
+				_, _ = w.Write([]byte(says))
+			}))
+			t.Cleanup(server.Close)
+			n.s.peers[peer] = server.URL
+		}
+		f := &following{n: n, claim: replication.Claim{Term: 3, Peer: "owner"}}
+		if next, won := f.elected(t.Context(), c.rank); won != c.won || (next != nil) != c.won {
+			t.Errorf("%s: won %v", name, won)
+		}
+	}
 }
