@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"os/exec"
@@ -148,10 +149,10 @@ func copyInto(t *testing.T, src string, paths []string) {
 			copyFile(t, filepath.Join(repository, from), filepath.Join(target, path.Base(from)))
 			continue
 		}
-		if err := filepath.WalkDir(filepath.Join(repository, from), func(name string, e os.DirEntry, err error) error {
+		all := os.DirFS(filepath.Join(repository, from))
+		if err := fs.WalkDir(all, ".", func(name string, e fs.DirEntry, err error) error {
 			if err == nil && e.Type().IsRegular() {
-				inside, _ := filepath.Rel(filepath.Join(repository, from), name)
-				copyFile(t, name, filepath.Join(target, inside))
+				copyFile(t, filepath.Join(repository, from, name), filepath.Join(target, name))
 			}
 
 			return err
@@ -182,7 +183,8 @@ func TestCompose(t *testing.T) {
 	c := readCompose(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	if built := c.Services["gateway"].Build; path.Join(built.Context, built.Dockerfile) != path.Join(repository, "examples/lease/mesh/Dockerfile") {
+	built := c.Services["gateway"].Build
+	if path.Join(built.Context, built.Dockerfile) != path.Join(repository, "examples/lease/mesh/Dockerfile") {
 		t.Errorf("built from %+v", built)
 	}
 	if _, ok := c.Volumes["state"]; !ok {

@@ -15,7 +15,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/tqgen/tqgen/examples/lease"
 	"github.com/tqgen/tqgen/examples/lease/dispatch"
 	"github.com/tqgen/tqgen/examples/lease/leasequeue"
 	"github.com/tqgen/tqgen/runtime/diagnostics"
@@ -39,7 +38,8 @@ func runDrill(ctx context.Context, s settings, out *said, stderr io.Writer) erro
 	if err != nil {
 		return err
 	}
-	out.print("seed %d; each time: an owner, two followers, two workers; operations wait for a follower: %v\n", s.seed, s.synchronous)
+	out.print("seed %d; each time: an owner, two followers, two workers; operations wait for a follower: %v\n",
+		s.seed, s.synchronous)
 	broken := 0
 	for _, sc := range chosen {
 		begun := time.Now()
@@ -106,9 +106,11 @@ func (r *report) write(out *said, sc scenario, took time.Duration) {
 	out.print("            gaps of streams unannounced 0\n")
 	out.print("  counted:  acknowledged %d = completed %d + dead %d + lost %d; no answer to %d\n",
 		b.acknowledged, b.completed, b.dead, b.acknowledged-b.completed-b.dead, b.uncertain)
-	out.print("            calls of the gateway %d, %d of them again, in doubt; effects doubled %d\n", b.calls, b.again, len(b.doubled))
+	out.print("            calls of the gateway %d, %d of them again, in doubt; effects doubled %d\n",
+		b.calls, b.again, len(b.doubled))
 	out.print("            stale tries %d, of workers that were late %d; accepted %d\n", b.stale, b.late, len(b.settled))
-	out.print("            events of streams %d, gaps announced %d; unannounced %d\n", b.streamed, b.gaps, len(b.unannounced))
+	out.print("            events of streams %d, gaps announced %d; unannounced %d\n",
+		b.streamed, b.gaps, len(b.unannounced))
 	for _, faults := range [][]string{b.lost, b.doubled, b.settled, b.unannounced, r.missed} {
 		for i, text := range faults {
 			if i == atMost {
@@ -248,9 +250,7 @@ func (x *scene) quiet() {
 
 // enqueue sends one task, and enters what it was told.
 func (x *scene) enqueue(ctx context.Context, kind string) (tq.TaskID, error) {
-	p := lease.ResourceLease{
-		ResourceType: kind, ResourceID: fmt.Sprintf("r-%d", x.numbers.Add(1)), PartitionKey: "eu", PayloadEncoding: "raw",
-	}
+	p := payload(kind, fmt.Sprintf("r-%d", x.numbers.Add(1)))
 	id, err := x.client.Enqueue(ctx, p)
 	if err == nil {
 		x.ledger.accept(id, p.ResourceID)
@@ -292,7 +292,9 @@ func (x *scene) accepted() int { return x.ledger.read(func(l *ledger) int { retu
 func (x *scene) more(ctx context.Context, n int) error {
 	goal := x.accepted() + n
 
-	return until(ctx, fmt.Sprintf("%d tasks more are acknowledged", n), func() bool { return x.accepted() >= goal })
+	what := fmt.Sprintf("%d tasks more are acknowledged", n)
+
+	return until(ctx, what, func() bool { return x.accepted() >= goal })
 }
 
 // tell tells people what has happened.
@@ -371,8 +373,8 @@ func (x *scene) settle(ctx context.Context) error {
 	var letters struct {
 		DeadLetters []diagnostics.DeadLetter `json:"deadLetters"`
 	}
-	err = get(ctx, x.s.nodes[owner.Node]+"/diagnostics/taskqueue/deadletters?limit=1000&queue="+queueName, &letters)
-	if err != nil {
+	all := "/diagnostics/taskqueue/deadletters?limit=1000&queue=" + queueName
+	if err := get(ctx, x.s.nodes[owner.Node]+all, &letters); err != nil {
 		return err
 	}
 	for _, letter := range letters.DeadLetters {

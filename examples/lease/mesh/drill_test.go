@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +15,7 @@ import (
 
 	"github.com/tqgen/tqgen/runtime/diagnostics"
 	"github.com/tqgen/tqgen/runtime/diagnostics/client"
+	"github.com/tqgen/tqgen/runtime/replication"
 	"github.com/tqgen/tqgen/runtime/tq"
 )
 
@@ -82,7 +86,9 @@ func TestDrillNotices(t *testing.T) {
 			l.owned[place{life, 1 << 40}] = event{tq.Heartbeat, some(l), 1}
 		},
 		"a task that is still there": func(l *ledger) { l.remaining = 1 },
-		"a gap of a stream":          func(l *ledger) { l.streams = append(l.streams, stream{unannounced: []string{"5 after 3"}}) },
+		"a gap of a stream": func(l *ledger) {
+			l.streams = append(l.streams, stream{unannounced: []string{"5 after 3"}})
+		},
 	} {
 		if b := x.ledger.broken(x.lives, breakIt); !b.broken() {
 			t.Errorf("%s: the account holds: %+v", name, b)
@@ -90,7 +96,8 @@ func TestDrillNotices(t *testing.T) {
 	}
 	var out bytes.Buffer
 	bad := report{balance: x.ledger.broken(x.lives, func(l *ledger) { l.remaining = 1 })}
-	if bad.write(&said{w: &out}, scenario{}, 0); !strings.Contains(out.String(), "FAULT: 1 tasks were still in the queue") {
+	bad.write(&said{w: &out}, scenario{}, 0)
+	if !strings.Contains(out.String(), "FAULT: 1 tasks were still in the queue") {
 		t.Errorf("the report does not say so:\n%s", &out)
 	}
 }
@@ -111,7 +118,8 @@ func TestLineage(t *testing.T) {
 	l := newLedger()
 	l.accepted[task] = "r"
 	for _, line := range []string{
-		"event 0000000000000001 1 Enqueued 0000000000000001-1 0", "event 0000000000000001 2 LeaseGranted 0000000000000001-1 7",
+		"event 0000000000000001 1 Enqueued 0000000000000001-1 0",
+		"event 0000000000000001 2 LeaseGranted 0000000000000001-1 7",
 		"owned 0000000000000001 3 Completed 0000000000000001-1 7", "ready x", "",
 	} {
 		if err := l.hear(line); err != nil {
@@ -128,7 +136,9 @@ func TestLineage(t *testing.T) {
 	if b := l.close([]tq.Incarnation{1, 2}); b.broken() || b.completed != 1 {
 		t.Errorf("a follower had a snapshot with the completion: %+v", b)
 	}
-	for _, line := range []string{"event 1 2 3", "event 0000000000000001 1 What 0000000000000001-1 0", "completed x", "snapshot x 1"} {
+	for _, line := range []string{
+		"event 1 2 3", "event 0000000000000001 1 What 0000000000000001-1 0", "completed x", "snapshot x 1",
+	} {
 		if l.hear(line) == nil {
 			t.Errorf("%q was understood", line)
 		}
@@ -141,7 +151,7 @@ func TestTally(t *testing.T) {
 	snapshot := func(id string) client.Event { return client.Event{Type: diagnostics.TypeSnapshot, ID: id} }
 	stats := func(id string) client.Event { return client.Event{Type: diagnostics.TypeStats, ID: id} }
 	gap := func(text string) client.Event { return client.Event{Type: diagnostics.TypeGap, Data: []byte(text)} }
-	overrun := gap(`{"from":3,"to":9,"dropped":7,"reason":"overrun"}`)
+	denied, overrun := gap(`{"reason":"unknown"}`), gap(`{"from":3,"to":9,"dropped":7,"reason":"overrun"}`)
 	for name, c := range map[string]struct {
 		events []client.Event
 		faults int
@@ -149,12 +159,12 @@ func TestTally(t *testing.T) {
 		"in order":              {[]client.Event{snapshot("a.1"), stats("a.2"), stats("a.3")}, 0},
 		"a hole":                {[]client.Event{snapshot("a.1"), stats("a.2"), stats("a.4")}, 1},
 		"twice":                 {[]client.Event{snapshot("a.1"), stats("a.2"), stats("a.2")}, 1},
-		"a gap that is told":    {[]client.Event{snapshot("a.1"), stats("a.2"), overrun, snapshot("a.9"), stats("a.10")}, 0},
+		"a gap that is told":    {[]client.Event{snapshot("a.1"), stats("a.2"), overrun, snapshot("a.9")}, 0},
 		"a gap that is not":     {[]client.Event{snapshot("a.1"), stats("a.2"), snapshot("a.9")}, 1},
 		"a gap of other events": {[]client.Event{snapshot("a.1"), overrun, snapshot("a.9")}, 1},
-		"another host, told":    {[]client.Event{snapshot("a.1"), gap(`{"reason":"unknown"}`), snapshot("b.5"), stats("b.6")}, 0},
+		"another host, told":    {[]client.Event{snapshot("a.1"), denied, snapshot("b.5"), stats("b.6")}, 0},
 		"another host":          {[]client.Event{snapshot("a.1"), stats("b.2")}, 1},
-		"the same host, denied": {[]client.Event{snapshot("a.1"), gap(`{"reason":"unknown"}`), snapshot("a.5")}, 1},
+		"the same host, denied": {[]client.Event{snapshot("a.1"), denied, snapshot("a.5")}, 1},
 		"no id":                 {[]client.Event{snapshot("a.1"), stats("a")}, 1},
 	} {
 		y := &tally{}
@@ -192,6 +202,12 @@ func TestVote(t *testing.T) {
 		b := e.vote(c.term, c.rank, c.from, "m")
 		if b.Granted != c.granted || halted != c.halted || halted && b.Rank != 10 {
 			t.Errorf("%s: %+v, stopped following: %v", name, b, halted)
+		}
+		// Who has voted waits for the winner. Who has not, since it knows more, asks
+		// for votes itself, at once: otherwise two could keep each other from it.
+		now := time.Now()
+		if waits := e.quiet.After(now); waits != c.granted || e.frozen.After(now) != c.granted {
+			t.Errorf("%s: it waits for the winner: %v", name, waits)
 		}
 	}
 	if b := new(election).vote(1, 0, "a", "m"); b.Granted {
@@ -239,4 +255,66 @@ func (l *ledger) clone() *ledger {
 	c.stale, c.late, c.uncertain, c.remaining = l.stale, l.late, l.uncertain, l.remaining
 
 	return c
+}
+
+// TestLink: what is cut off does not come through, and new connections do once
+// the link is whole.
+func TestLink(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(newGateway().handler())
+	t.Cleanup(server.Close)
+	l, err := openLink(strings.TrimPrefix(server.URL, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.close)
+	ask := func() error {
+		var said string
+		return get(t.Context(), l.url()+"/livez", &said)
+	}
+	if err := ask(); err != nil {
+		t.Fatal(err)
+	}
+	if l.sever(); ask() == nil {
+		t.Error("a link that is cut answers")
+	}
+	if l.heal(); ask() != nil {
+		t.Error("a link that is whole again does not answer")
+	}
+}
+
+// TestElected: which votes make an owner. Each follower's is needed, since an
+// operation waits for any one of them; an owner that is back has none.
+func TestElected(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		rank        int64
+		owner, peer string // what they answer; "" is nothing
+		won         bool
+	}{
+		"both vote":                    {5, `{"granted":true,"rank":-1}`, `{"granted":true,"rank":5}`, true},
+		"the owner is gone":            {5, "", `{"granted":true,"rank":4}`, true},
+		"the other knows more":         {5, "", `{"rank":6}`, false},
+		"only the owner, who is back":  {5, `{"granted":true,"rank":-1}`, "", false},
+		"nobody answers":               {5, "", "", false},
+		"nothing was there":            {0, "", `{"granted":true,"rank":0}`, true},
+		"all have lost everything":     {-1, `{"granted":true,"rank":-1}`, `{"granted":true,"rank":-1}`, true},
+		"somebody may have everything": {-1, "", `{"granted":true,"rank":-1}`, false},
+	} {
+		n := &node{log: slog.New(slog.DiscardHandler), s: settings{name: "a", peers: nodes{}}}
+		for peer, says := range map[string]string{"owner": c.owner, "b": c.peer} {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				if says == "" {
+					w.WriteHeader(http.StatusBadGateway)
+				}
+				_, _ = w.Write([]byte(says))
+			}))
+			t.Cleanup(server.Close)
+			n.s.peers[peer] = server.URL
+		}
+		f := &following{n: n, claim: replication.Claim{Term: 3, Peer: "owner"}}
+		if next, won := f.elected(t.Context(), c.rank); won != c.won || (next != nil) != c.won {
+			t.Errorf("%s: won %v", name, won)
+		}
+	}
 }

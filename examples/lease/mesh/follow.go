@@ -104,7 +104,9 @@ func (e *election) vote(term uint64, rank int64, candidate, self string) ballot 
 
 // follow follows the owner of a term until there is another one, which may be
 // this node: then the queue is returned.
-func (n *node) follow(ctx context.Context, replica *leasequeue.Replica, claim replication.Claim) (*leasequeue.Local, error) {
+func (n *node) follow(
+	ctx context.Context, replica *leasequeue.Replica, claim replication.Claim,
+) (*leasequeue.Local, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	f := &following{n: n, replica: replica, claim: claim, failed: make(chan error, 1)}
@@ -359,7 +361,9 @@ func (f *following) succeed(ctx context.Context) (*leasequeue.Local, error) {
 }
 
 // elected asks for votes, and gives what is to be done with enough of them.
-func (f *following) elected(ctx context.Context, rank int64) (next func(context.Context) (*leasequeue.Local, error), won bool) {
+func (f *following) elected(
+	ctx context.Context, rank int64,
+) (next func(context.Context) (*leasequeue.Local, error), won bool) {
 	n := f.n
 	answers, most, missing := 1, rank, len(n.s.peers)
 	if n.s.peers[f.claim.Peer] != "" {
@@ -415,7 +419,9 @@ func (f *following) ballots(ctx context.Context, rank int64) <-chan ballot {
 func ask(ctx context.Context, base string, term uint64, rank int64, name string) (b ballot, err error) {
 	ctx, cancel := context.WithTimeout(ctx, campaign/2)
 	defer cancel()
-	query := url.Values{"term": {strconv.FormatUint(term, 10)}, "rank": {strconv.FormatInt(rank, 10)}, "candidate": {name}}
+	query := url.Values{
+		"term": {strconv.FormatUint(term, 10)}, "rank": {strconv.FormatInt(rank, 10)}, "candidate": {name},
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, base+pathVote+"?"+query.Encode(), nil)
 	if err != nil {
 		return b, err

@@ -26,7 +26,7 @@ type mail struct {
 	Task      string `json:"task"`
 	MessageID string `json:"messageId"`
 	Calls     int    `json:"calls"` // with this key
-	Sure      int    `json:"sure"`  // calls that did not say that they are in doubt: the first to be begun, which may come late
+	Sure      int    `json:"sure"`  // calls that did not say they are in doubt: at most the one begun first
 	Mixed     int    `json:"mixed"` // calls for another resource
 }
 
@@ -139,5 +139,5 @@ func answer(w http.ResponseWriter, v any) {
 
 // runGateway is the process.
 func runGateway(ctx context.Context, s settings, out *said) error {
-	return serve(ctx, s.listen, 0, newGateway().handler(), func(address string) { out.say("ready", "http://"+address) })
+	return serve(ctx, s.listen, 0, newGateway().handler(), out.ready)
 }

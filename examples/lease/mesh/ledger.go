@@ -220,6 +220,11 @@ type balance struct {
 	lost, doubled, settled, unannounced []string
 }
 
+// add adds a fault to those of a kind.
+func add(faults *[]string, format string, args ...any) {
+	*faults = append(*faults, fmt.Sprintf(format, args...))
+}
+
 // broken says whether a promise was.
 func (b *balance) broken() bool {
 	return len(b.lost)+len(b.doubled)+len(b.settled)+len(b.unannounced) > 0
@@ -230,7 +235,8 @@ func (l *ledger) close(lives []tq.Incarnation) *balance {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	b := &balance{
-		acknowledged: len(l.accepted), stale: l.stale, late: l.late, uncertain: l.uncertain, settled: slices.Clone(l.staleDone),
+		acknowledged: len(l.accepted), stale: l.stale, late: l.late, uncertain: l.uncertain,
+		settled: slices.Clone(l.staleDone),
 	}
 	h := replay(l.lineage(lives))
 	b.settled = append(b.settled, h.settled...)
@@ -250,7 +256,6 @@ type history struct {
 	held    map[tq.TaskID]tq.Epoch // the lease there is
 	done    map[tq.TaskID]tq.Epoch // the one that completed it
 	seen    map[tq.TaskID]bool
-	died    map[tq.TaskID]bool
 	settled []string // faults
 }
 
@@ -258,7 +263,7 @@ type history struct {
 // be the last one that was granted, and not over.
 func replay(events []event) *history {
 	h := &history{
-		held: map[tq.TaskID]tq.Epoch{}, done: map[tq.TaskID]tq.Epoch{}, seen: map[tq.TaskID]bool{}, died: map[tq.TaskID]bool{},
+		held: map[tq.TaskID]tq.Epoch{}, done: map[tq.TaskID]tq.Epoch{}, seen: map[tq.TaskID]bool{},
 	}
 	for _, e := range events {
 		h.seen[e.task] = true
@@ -269,10 +274,6 @@ func replay(events []event) *history {
 			h.settle(e)
 		case tq.LeaseExpired, tq.Drained, tq.Restored:
 			h.held[e.task] = 0
-		case tq.DeadLettered:
-			h.died[e.task] = true
-		case tq.Redriven:
-			h.died[e.task] = false
 		}
 	}
 
@@ -282,10 +283,10 @@ func replay(events []event) *history {
 // settle looks at an event of whoever holds a lease.
 func (h *history) settle(e event) {
 	if held, known := h.held[e.task]; known && held != e.epoch {
-		h.settled = append(h.settled, fmt.Sprintf("%v of %v by lease %d, %d is the one that holds", e.kind, e.task, e.epoch, held))
+		add(&h.settled, "%v of %v by lease %d, %d is the one that holds", e.kind, e.task, e.epoch, held)
 	}
 	if before, twice := h.done[e.task]; twice {
-		h.settled = append(h.settled, fmt.Sprintf("%v of %v by lease %d, after %d completed it", e.kind, e.task, e.epoch, before))
+		add(&h.settled, "%v of %v by lease %d, after %d completed it", e.kind, e.task, e.epoch, before)
 	}
 	if e.kind == tq.Heartbeat {
 		return
@@ -307,16 +308,16 @@ func (l *ledger) tasks(b *balance, h *history) {
 		case dead:
 			b.dead++
 		default:
-			b.lost = append(b.lost, fmt.Sprintf("%v (%s): seen %v, completed never, and not in the queue", id, l.accepted[id], h.seen[id]))
+			add(&b.lost, "%v (%s): seen %v, completed never, and not in the queue", id, l.accepted[id], h.seen[id])
 		}
 	}
 	for g := range l.completed {
 		if done := h.done[g.task]; done != g.epoch {
-			b.settled = append(b.settled, fmt.Sprintf("%v: a worker was told that lease %d completed it, the log has %d", g.task, g.epoch, done))
+			add(&b.settled, "%v: a worker was told that lease %d completed it, the log has %d", g.task, g.epoch, done)
 		}
 	}
 	if l.remaining > 0 {
-		b.lost = append(b.lost, fmt.Sprintf("%d tasks were still in the queue at the end", l.remaining))
+		add(&b.lost, "%d tasks were still in the queue at the end", l.remaining)
 	}
 }
 
@@ -329,24 +330,24 @@ func (l *ledger) effects(b *balance, h *history) {
 		keys[m.Task]++
 		sent[m.Task] = m.MessageID
 		if m.Sure > 1 || m.Mixed > 0 {
-			b.doubled = append(b.doubled, fmt.Sprintf("%s: %d calls that were not in doubt, %d for another resource", m.Resource, m.Sure, m.Mixed))
+			add(&b.doubled, "%s: %d calls that were not in doubt, %d for another resource", m.Resource, m.Sure, m.Mixed)
 		}
 	}
 	for _, task := range slices.Sorted(maps.Keys(keys)) {
 		if keys[task] > 1 {
-			b.doubled = append(b.doubled, fmt.Sprintf("%s: called with %d keys", task, keys[task]))
+			add(&b.doubled, "%s: called with %d keys", task, keys[task])
 		}
 	}
 	for _, id := range sorted(l.outcomes) {
 		recorded := l.outcomes[id]
 		if len(recorded) > 1 || !recorded[sent[id.String()]] {
-			b.doubled = append(b.doubled, fmt.Sprintf("%v: recorded %v, the gateway sent %s",
-				id, slices.Sorted(maps.Keys(recorded)), sent[id.String()]))
+			add(&b.doubled, "%v: recorded %v, the gateway sent %s",
+				id, slices.Sorted(maps.Keys(recorded)), sent[id.String()])
 		}
 	}
 	for _, id := range sorted(h.done) {
 		if l.accepted[id] != "" && keys[id.String()] == 0 {
-			b.lost = append(b.lost, fmt.Sprintf("%v: completed without its effect", id))
+			add(&b.lost, "%v: completed without its effect", id)
 		}
 	}
 }

@@ -97,7 +97,8 @@ func runLoad(ctx context.Context, s settings, out *said, _ io.Writer) error {
 		return err
 	}
 	r.Completed = int(after.Completed) - int(min(before.Completed, after.Completed)) // another owner counts anew
-	r.Seconds, r.Accepted, r.Refused, r.Latency = time.Since(begun).Seconds(), len(l.took), l.refused, quantilesOf(l.took)
+	r.Seconds, r.Accepted, r.Refused = time.Since(begun).Seconds(), len(l.took), l.refused
+	r.Latency = quantilesOf(l.took)
 	text, err := json.Marshal(r)
 	out.say("result", string(text))
 
@@ -118,9 +119,7 @@ func (l *loader) stats(ctx context.Context) (s dispatch.Stats, err error) {
 // send is one client.
 func (l *loader) send(ctx context.Context, client int) {
 	for number := 1; ctx.Err() == nil; number++ {
-		p := lease.ResourceLease{
-			ResourceType: "vm", ResourceID: fmt.Sprintf("load-%d-%d", client, number), PartitionKey: "eu", PayloadEncoding: "raw",
-		}
+		p := payload("vm", fmt.Sprintf("load-%d-%d", client, number))
 		for {
 			begun := time.Now()
 			_, err := l.client.Enqueue(ctx, p)
@@ -133,6 +132,11 @@ func (l *loader) send(ctx context.Context, client int) {
 			}
 		}
 	}
+}
+
+// payload is a task about a resource.
+func payload(kind, resource string) lease.ResourceLease {
+	return lease.ResourceLease{ResourceType: kind, ResourceID: resource, PartitionKey: "eu", PayloadEncoding: "raw"}
 }
 
 // retryAfter is how long a client stays away that was told no.
@@ -210,7 +214,8 @@ func runCompare(ctx context.Context, s settings, out *said, stderr io.Writer) er
 			results[i] = append(results[i], r)
 		}
 	}
-	out.print("%d clients, %v each, a queue of %d; medians of %d rounds\n", s.clients, s.duration, s.capacity, s.rounds)
+	out.print("%d clients, %v each, a queue of %d; medians of %d rounds\n",
+		s.clients, s.duration, s.capacity, s.rounds)
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "\taccepted/s\tcompleted/s\tp50\tp90\tp99\tmax\trefused/s\tmost pending\tworst p99 wait\t")
 	for i, c := range comparisons {
@@ -218,10 +223,13 @@ func runCompare(ctx context.Context, s settings, out *said, stderr io.Writer) er
 		fmt.Fprintf(table, "%s\t%.0f\t%.0f\t%s\t%s\t%s\t%s\t%.0f\t%.0f\t%s\t\n", c.name,
 			column(func(r *result) float64 { return float64(r.Accepted) / r.Seconds }),
 			column(func(r *result) float64 { return float64(r.Completed) / r.Seconds }),
-			ms(column(func(r *result) float64 { return r.Latency.P50 })), ms(column(func(r *result) float64 { return r.Latency.P90 })),
-			ms(column(func(r *result) float64 { return r.Latency.P99 })), ms(column(func(r *result) float64 { return r.Latency.Max })),
+			ms(column(func(r *result) float64 { return r.Latency.P50 })),
+			ms(column(func(r *result) float64 { return r.Latency.P90 })),
+			ms(column(func(r *result) float64 { return r.Latency.P99 })),
+			ms(column(func(r *result) float64 { return r.Latency.Max })),
 			column(func(r *result) float64 { return float64(r.refused()) / r.Seconds }),
-			column(func(r *result) float64 { return float64(r.Pending) }), ms(column(func(r *result) float64 { return r.Wait })))
+			column(func(r *result) float64 { return float64(r.Pending) }),
+			ms(column(func(r *result) float64 { return r.Wait })))
 	}
 
 	return table.Flush()
@@ -267,11 +275,13 @@ func loadOf(ctx context.Context, s settings, stderr io.Writer) (r result, err er
 		return r, err
 	}
 	said := make(chan string, 1)
+	args := s.asChild("load", "load",
+		"-nodes", m.s.nodes.String(), "-for", s.duration.String(), fmt.Sprint("-clients=", s.clients))
 	load, err := start(ctx, "load", stderr, func(line string) {
 		if text, ok := strings.CutPrefix(line, "result "); ok {
 			said <- text
 		}
-	}, s.asChild("load", "load", "-nodes", m.s.nodes.String(), "-for", s.duration.String(), fmt.Sprint("-clients=", s.clients))...)
+	}, args...)
 	if err != nil {
 		return r, err
 	}

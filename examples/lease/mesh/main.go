@@ -120,8 +120,8 @@ func (s settings) asChild(role, name string, more ...string) []string {
 		fmt.Sprint("-sync=", s.synchronous), fmt.Sprint("-telemetry=", s.telemetry), fmt.Sprint("-journal=", s.journal),
 		fmt.Sprint("-verbose=", s.verbose), fmt.Sprint("-capacity=", s.capacity), fmt.Sprint("-lease=", s.lease),
 		fmt.Sprint("-backoff=", s.backoff), fmt.Sprint("-attempts=", s.attempts), fmt.Sprint("-ring=", s.ring),
-		fmt.Sprint("-interval=", s.interval), fmt.Sprint("-buffer=", s.buffer), fmt.Sprint("-workers=", s.workers), fmt.Sprint("-takes=", s.takes),
-		fmt.Sprint("-seed=", s.seed),
+		fmt.Sprint("-interval=", s.interval), fmt.Sprint("-buffer=", s.buffer), fmt.Sprint("-workers=", s.workers),
+		fmt.Sprint("-takes=", s.takes), fmt.Sprint("-seed=", s.seed),
 	}, more...)
 }
 
@@ -188,8 +188,10 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	flags := flag.NewFlagSet("mesh", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.DurationVar(&s.duration, "for", 0, "`time` to run; 0 is until it is interrupted, for a load 5s")
-	flags.StringVar(&s.ingress, "ingress", ingressWait, "`how` clients are held back while there is too much to do: wait, refuse, off")
-	flags.BoolVar(&s.synchronous, "sync", true, "have operations wait for a follower: then nothing acknowledged is lost with the owner")
+	flags.StringVar(&s.ingress, "ingress", ingressWait,
+		"`how` clients are held back while there is too much to do: wait, refuse, off")
+	flags.BoolVar(&s.synchronous, "sync", true,
+		"have operations wait for a follower: then nothing acknowledged is lost with the owner")
 	flags.BoolVar(&s.telemetry, "telemetry", true, "measure, and show it to Prometheus at "+pathMetrics)
 	flags.StringVar(&s.only, "only", "", "drill: `words` of the scenarios to play, with commas")
 	flags.Uint64Var(&s.seed, "seed", 1, "drill: `number` that decides when things happen, and to whom")
@@ -206,7 +208,8 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	flags.IntVar(&s.buffer, "buffer", 0, "`bytes` that a node's connections buffer; 0 is the system's choice")
 	flags.BoolVar(&s.journal, "journal", false, "tell of every event on standard output, as the drill's ledger needs it")
 	flags.BoolVar(&s.verbose, "verbose", false, "tell on standard error what nodes decide")
-	flags.StringVar(&s.role, "role", "", "`what` to be: drill, load, compare, node, worker, gateway, health; by default, the one who starts a mesh")
+	flags.StringVar(&s.role, "role", "",
+		"`what` to be: drill, load, compare, node, worker, gateway, health; by default, the one who starts a mesh")
 	flags.StringVar(&s.name, "name", "", "`name` of a node or worker")
 	flags.StringVar(&s.listen, "listen", "", "`address` of a node or gateway")
 	flags.StringVar(&s.state, "state", "", "`folder` that all processes share; by default one that is removed at the end")

@@ -41,7 +41,9 @@ type mesh struct {
 // openMesh starts a mesh. hear is told what its processes say, by several
 // goroutines. With links the nodes reach each other over a network that can be
 // cut.
-func openMesh(ctx context.Context, s settings, links bool, stderr io.Writer, hear func(name, line string)) (m *mesh, err error) {
+func openMesh(
+	ctx context.Context, s settings, links bool, stderr io.Writer, hear func(name, line string),
+) (m *mesh, err error) {
 	m = &mesh{s: s, stderr: stderr, hear: hear, processes: map[string]*process{}, links: map[string]map[string]*link{}}
 	m.s.nodes, m.s.peers = nodes{}, nodes{}
 	defer func() {
@@ -116,7 +118,8 @@ func (m *mesh) start(ctx context.Context, role, name string, more ...string) err
 
 func (m *mesh) startNode(ctx context.Context, name string, first bool) error {
 	more := []string{
-		"-listen", strings.TrimPrefix(m.s.nodes[name], "http://"), "-nodes", m.s.nodes.String(), fmt.Sprint("-first=", first),
+		"-listen", strings.TrimPrefix(m.s.nodes[name], "http://"), "-nodes", m.s.nodes.String(),
+		fmt.Sprint("-first=", first),
 	}
 	if links := m.links[name]; links != nil {
 		peers := nodes{}
@@ -312,12 +315,14 @@ func runMesh(ctx context.Context, s settings, out *said, stderr io.Writer) (err 
 // print prints what people read.
 func (s *said) print(format string, args ...any) { fmt.Fprintf(s, format, args...) }
 
+const procedures = "{enqueue,lease,complete,heartbeat,fail,release,drain,restore,stats,health,peers}"
+
 // directory is where everything is.
 func (m *mesh) directory() string {
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(m.s.nodes)) {
 		url := m.s.nodes[name]
-		fmt.Fprintf(&b, "%s\n  procedures  %s%s{enqueue,lease,complete,heartbeat,fail,release,drain,restore,stats,health,peers}\n", name, url, pathCalls)
+		fmt.Fprintf(&b, "%s\n  procedures  %s%s%s\n", name, url, pathCalls, procedures)
 		fmt.Fprintf(&b, "  page        %s/diagnostics/\n  stream      %s/diagnostics/taskqueue\n", url, url)
 		fmt.Fprintf(&b, "  metrics     %s%s\n  status      %s%s\n", url, pathMetrics, url, pathStatus)
 	}

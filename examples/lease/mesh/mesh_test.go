@@ -10,8 +10,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/tqgen/tqgen/examples/lease"
 )
 
 // TestMain lets the test binary be each of the processes.
@@ -67,13 +65,14 @@ func TestMesh(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	id, err := client.Enqueue(ctx, lease.ResourceLease{ResourceType: "vm", ResourceID: "i-1", PartitionKey: "eu", PayloadEncoding: "raw"})
+	id, err := client.Enqueue(ctx, payload("vm", "i-1"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	gateway := regexp.MustCompile(`mails +(\S+)`).FindStringSubmatch(text)[1]
 	var mails []mail
-	if err := until(ctx, "the mail is sent", func() bool { return get(ctx, gateway, &mails) == nil && len(mails) == 1 }); err != nil {
+	sent := func() bool { return get(ctx, gateway, &mails) == nil && len(mails) == 1 }
+	if err := until(ctx, "the mail is sent", sent); err != nil {
 		t.Fatal(err)
 	}
 	if m := mails[0]; m.Resource != "i-1" || m.Task != id.String() || m.Calls != 1 {
@@ -89,7 +88,10 @@ func TestMesh(t *testing.T) {
 		}
 	}
 	metrics := beginning(ctx, t, client.Node()+pathMetrics)
-	for _, want := range []string{"taskqueue_enqueued_total{", "taskqueue_completed_total{", "hugo_taskqueue_backpressure_active", "omnirelay_peer_lease_healthy"} {
+	for _, want := range []string{
+		"taskqueue_enqueued_total{", "taskqueue_completed_total{", "hugo_taskqueue_backpressure_active",
+		"omnirelay_peer_lease_healthy",
+	} {
 		if !strings.Contains(metrics, want) {
 			t.Errorf("%s is not in the metrics of the owner", want)
 		}

@@ -87,8 +87,9 @@ func runNode(ctx context.Context, s settings, out *said, stderr io.Writer) error
 	if err != nil {
 		return err
 	}
+	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: s.level()}))
 	n := &node{
-		s: s, out: out, log: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: s.level()})).With("node", s.name),
+		s: s, out: out, log: log.With("node", s.name),
 		terms: &replication.Terms{Store: store, Queue: queueName, Peer: s.name},
 	}
 	metrics := http.NotFoundHandler()
@@ -115,7 +116,7 @@ func runNode(ctx context.Context, s settings, out *said, stderr io.Writer) error
 		defer close(lives)
 		cancel(n.live(ctx))
 	}()
-	err = serve(ctx, s.listen, s.buffer, n.handler(metrics), func(address string) { out.say("ready", "http://"+address) })
+	err = serve(ctx, s.listen, s.buffer, n.handler(metrics), out.ready)
 	cancel(err)
 	<-lives
 	if cause := context.Cause(ctx); err == nil && !errors.Is(cause, context.Canceled) {
@@ -140,7 +141,8 @@ func (n *node) measure() (http.Handler, error) {
 func (n *node) handler(metrics http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle(pathCalls, n.calls)
-	mux.Handle(pathReplication, http.StripPrefix("/replication", n.present(func(s *stint) http.Handler { return s.replication })))
+	events := n.present(func(s *stint) http.Handler { return s.replication })
+	mux.Handle(pathReplication, http.StripPrefix("/replication", events))
 	mux.Handle("/", n.present(func(s *stint) http.Handler { return s.pages }))
 	mux.Handle("GET "+pathMetrics, metrics)
 	mux.HandleFunc("GET "+pathStatus, func(w http.ResponseWriter, _ *http.Request) { answer(w, n.status()) })

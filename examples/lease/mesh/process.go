@@ -37,7 +37,9 @@ const readyWithin = 20 * time.Second
 
 // start runs this program as one of the mesh and returns once it says that it
 // is ready. hear is told every line it says.
-func start(ctx context.Context, name string, stderr io.Writer, hear func(line string), args ...string) (*process, error) {
+func start(
+	ctx context.Context, name string, stderr io.Writer, hear func(line string), args ...string,
+) (*process, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -151,6 +153,9 @@ func (s *said) say(word string, about ...any) {
 	defer s.mu.Unlock()
 	fmt.Fprintln(s.w, append([]any{word}, about...)...)
 }
+
+// ready tells where a process serves.
+func (s *said) ready(address string) { s.say("ready", "http://"+address) }
 
 // Write implements io.Writer.
 func (s *said) Write(p []byte) (int, error) {

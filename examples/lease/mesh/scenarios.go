@@ -182,7 +182,8 @@ func (x *scene) stall(ctx context.Context) error {
 	defer cancel()
 	err = until(soon, "the owner has seen that", func() bool { return !x.healthy(soon, within.Worker) })
 	x.expect(err == nil, "%s has lost its leases, and is healthy", within.Worker)
-	x.tell("%s was frozen within the effect of %s for %v; its leases hold %v", within.Worker, within.Task, x.s.lease+x.s.lease/4, x.s.lease)
+	x.tell("%s was frozen within the effect of %s for %v; its leases hold %v",
+		within.Worker, within.Task, x.s.lease+x.s.lease/4, x.s.lease)
 
 	return p.thaw()
 }
@@ -217,7 +218,8 @@ func partition(ctx context.Context, x *scene) error {
 	if err != nil {
 		return err
 	}
-	x.expect(apart.Role == "follower" && apart.Term == owner.Term, "%s, cut off, is %s in term %d", off, apart.Role, apart.Term)
+	x.expect(apart.Role == "follower" && apart.Term == owner.Term, "%s, cut off, is %s in term %d",
+		off, apart.Role, apart.Term)
 	x.cut(off, false)
 	x.quiet()
 	healed := time.Now()
@@ -374,7 +376,8 @@ func rolling(ctx context.Context, x *scene) error {
 	x.stale(ctx, "after the restore", held.Token)
 	x.tell("all three nodes are new processes; %d tasks were drained from %s and restored to %s, in term %d",
 		len(drained.Tasks), owner.Node, after.Node, after.Term)
-	x.expect(int(restored) == len(drained.Tasks) && restored > 0, "%d tasks were drained, %d restored", len(drained.Tasks), restored)
+	x.expect(int(restored) == len(drained.Tasks) && restored > 0, "%d tasks were drained, %d restored",
+		len(drained.Tasks), restored)
 	x.expect(again == 0, "restoring again restored %d tasks", again)
 
 	return x.more(ctx, 50)
@@ -428,7 +431,8 @@ func poisoned(ctx context.Context, x *scene) error {
 	if err != nil {
 		return err
 	}
-	x.expect(s.Failed == uint64(bad*x.s.attempts), "%d attempts have failed, %d poisoned tasks have %d each", s.Failed, bad, x.s.attempts)
+	x.expect(s.Failed == uint64(bad*x.s.attempts), "%d attempts have failed, %d poisoned tasks have %d each",
+		s.Failed, bad, x.s.attempts)
 	x.tell("%d poisoned tasks among %d failed %d times each and are dead letters", bad, x.accepted(), x.s.attempts)
 
 	return nil
@@ -441,7 +445,8 @@ func (x *scene) malformed(ctx context.Context) error {
 		`{}`:                             dispatch.CodePayloadRequired,
 		`{"payload":{"resourceId":"r"}}`: dispatch.CodeResourceTypeRequired,
 	} {
-		req, err := http.NewRequestWithContext(ctx, http.MethodPost, x.client.Node()+pathCalls+"enqueue", strings.NewReader(body))
+		target := x.client.Node() + pathCalls + "enqueue"
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, target, strings.NewReader(body))
 		if err != nil {
 			return err
 		}
@@ -493,7 +498,8 @@ func slowClient(ctx context.Context, x *scene) error {
 				whole = max(whole, s.seen)
 			}
 		}
-		x.tell("the slow client saw %d events, and was told of %d it missed; another saw all %d", slow.seen, slow.missed, whole)
+		x.tell("the slow client saw %d events, and was told of %d it missed; another saw all %d",
+			slow.seen, slow.missed, whole)
 		x.expect(whole > slow.seen+slow.missed, "nobody saw all events: %d at most", whole)
 	})
 

@@ -91,7 +91,8 @@ func (t *tally) fault(format string, args ...any) {
 func (x *scene) follow(ctx context.Context, name string, how reader) *tally {
 	t := &tally{node: name}
 	c := client.Client{
-		URL: x.s.nodes[name] + "/diagnostics/taskqueue", MinBackoff: 20 * time.Millisecond, MaxBackoff: 100 * time.Millisecond,
+		URL:        x.s.nodes[name] + "/diagnostics/taskqueue",
+		MinBackoff: 20 * time.Millisecond, MaxBackoff: 100 * time.Millisecond,
 		HTTP: &http.Client{Transport: &http.Transport{DialContext: how.dial}},
 	}
 	for e, err := range c.Events(ctx) {

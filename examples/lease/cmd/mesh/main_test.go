@@ -21,7 +21,8 @@ func TestRun(t *testing.T) {
 		"-role drill -only nobody": {2, `there is no "nobody": want spike`},
 	} {
 		var stdout, stderr bytes.Buffer
-		if got := run(strings.Fields(args), &stdout, &stderr); got != want.status || !strings.Contains(stderr.String(), want.stderr) {
+		got := run(strings.Fields(args), &stdout, &stderr)
+		if got != want.status || !strings.Contains(stderr.String(), want.stderr) {
 			t.Errorf("%s: status %d, want %d\n%s%s", args, got, want.status, &stdout, &stderr)
 		}
 	}
