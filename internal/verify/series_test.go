@@ -196,6 +196,23 @@ func ownInstruments(t testing.TB, r *telemetry.Registration) (size, count orderq
 	return orderqueue.NewInstrument(h), orderqueue.NewInstrument(c)
 }
 
+// What is recorded of a payload that the Metrics are not about has the labels of
+// all that is not told apart.
+func TestForeignSeries(t *testing.T) {
+	t.Parallel()
+	m := newMeters(t)
+	c, err := m.register(t).Counter(orderqueue.Metrics(), "orders.shipped")
+	must(t, err)
+	for _, series := range []int{-1, 1 << 20} {
+		c.Record(bg, series, 1)
+	}
+	for _, p := range m.collect(t) {
+		if p.attributes["taskqueue.label.region"] != "other" || p.attributes["taskqueue.label.is_gift"] != "other" {
+			t.Errorf("%s has %v", p.name, p.attributes)
+		}
+	}
+}
+
 // A service's own instruments have the attributes of the queue and the labels of
 // the payload, until Close.
 func TestOwnInstruments(t *testing.T) {

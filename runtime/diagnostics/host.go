@@ -130,8 +130,9 @@ type Queue interface {
 	Probe() *tq.Probe
 }
 
-// AttachQueue shows q until the host is closed. Names are unique: the error says
-// that there is a queue of this name, or matches tq.ErrClosed.
+// AttachQueue shows q until it is detached or the host is closed. Names are
+// unique: the error says that there is a queue of this name, or matches
+// tq.ErrClosed.
 func (h *Host) AttachQueue(q Queue) error {
 	probe := q.Probe()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -156,9 +157,32 @@ func (h *Host) AttachQueue(q Queue) error {
 	a.look(time.Now()) // rates count from here
 	h.queues = append(h.queues, a)
 	last := a.lastDead()
-	h.tasks.Go(func() { h.followDead(ctx, a, last) })
+	a.done = make(chan struct{})
+	h.tasks.Go(func() {
+		defer close(a.done)
+		h.followDead(ctx, a, last)
+	})
 
 	return nil
+}
+
+// DetachQueue shows q no longer, so that another one of its name can take its
+// place. Streams are not told: who watches has its last figures until then, or
+// until it comes back. It is no error if q is not attached.
+func (h *Host) DetachQueue(q Queue) error {
+	h.mu.Lock()
+	i := slices.IndexFunc(h.queues, func(a *queue) bool { return a.probe == q.Probe() })
+	if i < 0 {
+		h.mu.Unlock()
+		return nil
+	}
+	a := h.queues[i]
+	h.queues = slices.Delete(slices.Clone(h.queues), i, i+1)
+	h.mu.Unlock()
+	a.cancel()
+	<-a.done
+
+	return a.close()
 }
 
 // find is the queue of that name; nil if there is none. mu is held.
@@ -184,8 +208,8 @@ type monitor struct {
 	listening backpressure.Subscription
 }
 
-// AttachMonitor shows the signals of m until the host is closed. The error
-// matches tq.ErrClosed.
+// AttachMonitor shows the signals of m until it is detached or the host is closed.
+// The error matches tq.ErrClosed.
 func (h *Host) AttachMonitor(m backpressure.Source) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -199,6 +223,22 @@ func (h *Host) AttachMonitor(m backpressure.Source) error {
 	})})
 
 	return nil
+}
+
+// DetachMonitor shows the signals of m no longer. It is no error if m is not
+// attached.
+func (h *Host) DetachMonitor(m backpressure.Source) error {
+	h.mu.Lock()
+	i := slices.IndexFunc(h.monitors, func(a *monitor) bool { return a.source == m })
+	if i < 0 {
+		h.mu.Unlock()
+		return nil
+	}
+	a := h.monitors[i]
+	h.monitors = slices.Delete(slices.Clone(h.monitors), i, i+1)
+	h.mu.Unlock()
+
+	return a.listening.Close()
 }
 
 // publish makes an event of data. It never waits for anybody.

@@ -532,6 +532,35 @@ func TestMutations(t *testing.T) {
 	})
 }
 
+// A queue that is detached leaves nothing behind, and another one of its name takes
+// its place: what a node does that succeeds its owner.
+func TestDetach(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHost(t, diagnostics.Options{})
+		old, err := leasequeue.New(tq.Options{Capacity: 16, High: 4, Cooldown: tq.NoCooldown})
+		must(t, err)
+		defer old.Close()
+		m, err := backpressure.New(old, backpressure.Options{})
+		must(t, err)
+		defer m.Close()
+		for range 2 {
+			must(t, errors.Join(h.AttachQueue(old), h.AttachMonitor(m)))
+			must(t, errors.Join(h.DetachQueue(old), h.DetachMonitor(m)))
+		}
+		must(t, errors.Join(h.DetachQueue(old), h.DetachMonitor(m))) // they are not attached
+		enqueue(t, old, 4)
+		synctest.Wait()
+		if _, body := answer(h, http.MethodGet, root+"/latest?types=taskqueue.backpressure"); strings.Contains(body, "true") {
+			t.Errorf("of a monitor that is detached: %s", body)
+		}
+		attach(t, h)
+		if health := h.Health(); len(health.Queues) != 1 || health.Queues[0].Pending != 0 {
+			t.Errorf("after the change: %+v", health.Queues)
+		}
+	})
+}
+
 // A backlog makes the service not ready, never dead.
 func TestHealth(t *testing.T) {
 	t.Parallel()

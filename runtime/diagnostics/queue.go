@@ -87,6 +87,7 @@ type queue struct {
 	waits  *tq.Meter // of waits alone
 	ends   *tq.Meter // of attempts alone
 	cancel context.CancelFunc
+	done   chan struct{} // closed when dead letters are not followed any more
 
 	mu       sync.Mutex
 	samples  []tq.Sample

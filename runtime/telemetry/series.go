@@ -65,9 +65,13 @@ type own struct {
 }
 
 func (i *own) Record(ctx context.Context, series int, value float64) {
-	if !i.r.over.Load() {
-		i.record(ctx, value, &i.series[series])
+	if i.r.over.Load() {
+		return
 	}
+	if series < 0 || series >= len(i.series) { // of a payload that Metrics are not about
+		series = len(i.series) - 1
+	}
+	i.record(ctx, value, &i.series[series])
 }
 
 // newSeries prepares attributes for each series, with kv among them.
