@@ -222,11 +222,12 @@ func TestTerminalReplication(t *testing.T) {
 	m.sees("live", "TO CHECKPOINT")
 	m.matches(`^orders +source eu +0 +0 `)
 	enqueue(t, q, 9)
-	m.matches(`^orders +source eu +node +9 +0 .* Enqueued 9$`)
+	m.matches(`^orders +source eu +node +[1-9] +[0-8] .* Enqueued [1-9]$`) // how far it reads ahead is its own affair
 	m.matches(`^not known yet +sink audit `)
 	apply <- struct{}{}
 	m.matches(`^orders +sink audit eu +node +1 +8 .* Enqueued 1$`)
 	close(apply)
+	m.matches(`^orders +source eu +node +9 +0 .* Enqueued 9$`)
 	m.matches(`^orders +sink audit eu +node +9 +0 .* 9 +0 +0 +Enqueued 9$`)
 	m.press("Down", "Enter")
 	m.sees("position       9 of 9 known, 0 behind", "role           sink")
