@@ -103,8 +103,10 @@ func succeed(ctx context.Context, url string, terms *replication.Terms) (*orderq
 	return replica.Promote(ctx, orderqueue.Options{}, replication.Promotion{Terms: terms, ClockSkew: time.Second})
 }
 
-// serve takes orders and works on them until ctx ends.
+// serve takes orders and works on them until ctx ends or it cannot listen.
 func serve(ctx context.Context, q *orderqueue.Local, listen string) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	monitor, err := backpressure.New(q, backpressure.Options{})
 	if err != nil {
 		return err
@@ -129,23 +131,28 @@ func serve(ctx context.Context, q *orderqueue.Local, listen string) error {
 	mux.Handle("/replication/", http.StripPrefix("/replication", events))
 	mux.Handle("/diagnostics/", host)
 	mux.Handle("/readyz", host)
-	listener, err := net.Listen("tcp", listen)
-	if err != nil {
-		return err
-	}
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	go func() {
 		<-ctx.Done()
 		_ = server.Shutdown(context.WithoutCancel(ctx))
 	}()
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", listen)
+	if err != nil {
+		return err
+	}
+	served := make(chan error, 1)
 	go func() {
-		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			slog.Error("serve", "err", err)
-		}
+		defer stop() // nobody could bring orders any more
+		served <- server.Serve(listener)
 	}()
 	slog.Info("serving", "page", "http://"+listen+"/diagnostics/", "term", q.Term())
+	err = orderqueue.Run(ctx, q, orderqueue.RunOptions{Workers: 4, Grace: 5 * time.Second}, ship)
+	stop()
+	if end := <-served; !errors.Is(end, http.ErrServerClosed) {
+		err = errors.Join(err, end)
+	}
 
-	return orderqueue.Run(ctx, q, orderqueue.RunOptions{Workers: 4, Grace: 5 * time.Second}, ship)
+	return err
 }
 
 // take enqueues the order in a request's body.
