@@ -102,8 +102,10 @@ func succeed(ctx context.Context, url string, terms *replication.Terms) (*orderq
 	return replica.Promote(ctx, orderqueue.Options{}, replication.Promotion{Terms: terms, ClockSkew: time.Second})
 }
 
-// serve takes orders and works on them until ctx ends.
+// serve takes orders and works on them until ctx ends or it cannot listen.
 func serve(ctx context.Context, q *orderqueue.Local, listen string) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	monitor, err := backpressure.New(q, backpressure.Options{})
 	if err != nil {
 		return err
@@ -133,14 +135,19 @@ func serve(ctx context.Context, q *orderqueue.Local, listen string) error {
 		<-ctx.Done()
 		_ = server.Shutdown(context.WithoutCancel(ctx))
 	}()
+	served := make(chan error, 1)
 	go func() {
-		if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
-			slog.Error("serve", "err", err)
-		}
+		defer stop() // nobody could bring orders any more
+		served <- server.ListenAndServe()
 	}()
 	slog.Info("serving", "page", "http://"+listen+"/diagnostics/", "term", q.Term())
+	err = orderqueue.Run(ctx, q, orderqueue.RunOptions{Workers: 4, Grace: 5 * time.Second}, ship)
+	stop()
+	if end := <-served; !errors.Is(end, http.ErrServerClosed) {
+		err = errors.Join(err, end)
+	}
 
-	return orderqueue.Run(ctx, q, orderqueue.RunOptions{Workers: 4, Grace: 5 * time.Second}, ship)
+	return err
 }
 
 // take enqueues the order in a request's body.

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -74,6 +75,17 @@ func TestTakeOver(t *testing.T) {
 	}
 	if err := follower.Wait(); err != nil {
 		t.Errorf("it ends with %v", err)
+	}
+}
+
+// TestCannotListen ends the command where its address is none.
+func TestCannotListen(t *testing.T) {
+	t.Parallel()
+	cmd, said := start(t, "-listen", "127.0.0.1:1:1", "-state", t.TempDir())
+	await(t, said, "too many colons")
+	var exit *exec.ExitError
+	if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != 1 {
+		t.Errorf("it ends with %v, want status 1", err)
 	}
 }
 
