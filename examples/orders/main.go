@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"os/signal"
@@ -130,15 +131,19 @@ func serve(ctx context.Context, q *orderqueue.Local, listen string) error {
 	mux.Handle("/replication/", http.StripPrefix("/replication", events))
 	mux.Handle("/diagnostics/", host)
 	mux.Handle("/readyz", host)
-	server := &http.Server{Addr: listen, Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	go func() {
 		<-ctx.Done()
 		_ = server.Shutdown(context.WithoutCancel(ctx))
 	}()
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", listen)
+	if err != nil {
+		return err
+	}
 	served := make(chan error, 1)
 	go func() {
 		defer stop() // nobody could bring orders any more
-		served <- server.ListenAndServe()
+		served <- server.Serve(listener)
 	}()
 	slog.Info("serving", "page", "http://"+listen+"/diagnostics/", "term", q.Term())
 	err = orderqueue.Run(ctx, q, orderqueue.RunOptions{Workers: 4, Grace: 5 * time.Second}, ship)
