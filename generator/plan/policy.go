@@ -37,11 +37,16 @@ func argumentsOf(d directive.Directive) arguments {
 }
 
 // policy reads the policy keys. A bad value is reported and replaced by its
-// default, so that the other keys are still checked.
+// default, so that the other keys are still checked; what depends on it is held to
+// the largest there is, since nobody gave the default.
 func (p *planner) policy(args arguments) model.Policy {
-	capacity := p.number(args, "capacity", defaultCapacity, 1, maxTasks)
+	capacity, ok := p.count(args, "capacity", defaultCapacity, 1, maxTasks)
+	most := capacity
+	if !ok {
+		most = maxTasks
+	}
 	lease := p.lease(args)
-	high, low := p.watermarks(args, capacity)
+	high, low := p.watermarks(args, most)
 
 	return model.Policy{
 		Capacity:  capacity,
@@ -68,11 +73,19 @@ func (p *planner) sparse(args arguments) bool {
 	return arg.Value == "enqueued"
 }
 
-// number reads a key whose value is a whole number from least to limit.
+// number is count for keys that nothing depends on.
 func (p *planner) number(args arguments, key string, fallback, least, limit int) int {
+	n, _ := p.count(args, key, fallback, least, limit)
+
+	return n
+}
+
+// count reads a key whose value is a whole number from least to limit. It gives the
+// fallback if there is none, and if what is there is wrong.
+func (p *planner) count(args arguments, key string, fallback, least, limit int) (n int, ok bool) {
 	arg, given := args[key]
 	if !given {
-		return fallback
+		return fallback, true
 	}
 
 	n, err := strconv.Atoi(arg.Value)
@@ -84,10 +97,10 @@ func (p *planner) number(args arguments, key string, fallback, least, limit int)
 		p.errorf(arg.ValuePos, "TQ121", "%s=%s is out of range", key, arg.Value).
 			Helpf("%s is from %d to %d", key, least, limit)
 	default:
-		return n
+		return n, true
 	}
 
-	return fallback
+	return fallback, false
 }
 
 func digits(s string) bool {
@@ -103,7 +116,7 @@ func (p *planner) lease(args arguments) time.Duration {
 
 	d, ok := p.duration(arg.ValuePos, "lease", arg.Value, minLease)
 	if !ok {
-		return defaultLease
+		return maxDuration
 	}
 
 	return d

@@ -449,6 +449,9 @@ func TestQueries(t *testing.T) {
 		if status, _ := answer(h, http.MethodGet, root+"/deadletters?queue=resource-lease&after=x"); status != 400 {
 			t.Errorf("dead letters behind nonsense: %d", status)
 		}
+		if status, body := answer(h, http.MethodGet, root+"/deadletters"); status != 400 || !strings.Contains(body, "queue=") {
+			t.Errorf("without a queue: %d %s", status, body)
+		}
 		if status, _ := answer(h, http.MethodGet, root+"/deadletters?queue=none"); status != http.StatusNotFound {
 			t.Errorf("dead letters of no queue: %d", status)
 		}

@@ -217,11 +217,24 @@ type Leases struct {
 	Next       string    `json:"next,omitempty"` // ?after= for what follows; "" where nothing does
 }
 
+// asked is the queue that a request names. If there is none it is answered.
+func (h *Host) asked(w http.ResponseWriter, r *http.Request) *queue {
+	name := r.URL.Query().Get("queue")
+	q := h.queue(name)
+	switch {
+	case name == "":
+		http.Error(w, "queue= is missing: which queue?", http.StatusBadRequest)
+	case q == nil:
+		http.Error(w, "no queue of this name", http.StatusNotFound)
+	}
+
+	return q
+}
+
 // leases is a page of those of ?queue= behind ?after=.
 func (h *Host) leases(w http.ResponseWriter, r *http.Request) {
-	q := h.queue(r.URL.Query().Get("queue"))
+	q := h.asked(w, r)
 	if q == nil {
-		http.Error(w, "no queue of this name", http.StatusNotFound)
 		return
 	}
 	deadline, epoch, err := parseLeaseMark(r.URL.Query().Get("after"))
@@ -264,9 +277,8 @@ func parseLeaseMark(s string) (deadline time.Time, epoch tq.Epoch, err error) {
 
 // deadLetters is a page of those of ?queue= behind the number ?after=.
 func (h *Host) deadLetters(w http.ResponseWriter, r *http.Request) {
-	q := h.queue(r.URL.Query().Get("queue"))
+	q := h.asked(w, r)
 	if q == nil {
-		http.Error(w, "no queue of this name", http.StatusNotFound)
 		return
 	}
 	after, err := strconv.ParseUint(cmp.Or(r.URL.Query().Get("after"), "0"), 10, 64)
@@ -290,9 +302,8 @@ func (h *Host) deadLetters(w http.ResponseWriter, r *http.Request) {
 // learns of it at once.
 func (h *Host) pause(paused bool) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		q := h.queue(r.URL.Query().Get("queue"))
+		q := h.asked(w, r)
 		if q == nil {
-			http.Error(w, "no queue of this name", http.StatusNotFound)
 			return
 		}
 		q.probe.Pause(paused)
@@ -304,13 +315,12 @@ func (h *Host) pause(paused bool) http.HandlerFunc {
 // mutate does f to the dead letter ?task= of ?queue=.
 func (h *Host) mutate(f func(context.Context, *queue, tq.TaskID) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		q := h.queue(r.URL.Query().Get("queue"))
-		id, err := tq.ParseTaskID(r.URL.Query().Get("task"))
-		switch {
-		case q == nil:
-			http.Error(w, "no queue of this name", http.StatusNotFound)
+		q := h.asked(w, r)
+		if q == nil {
 			return
-		case err != nil:
+		}
+		id, err := tq.ParseTaskID(r.URL.Query().Get("task"))
+		if err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}
