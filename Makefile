@@ -23,7 +23,7 @@ RACE_PACKAGES ?= ./runtime/... ./examples/... ./golden/accept/...
 # How long and how much; see the targets that use them.
 FOR ?= 10s
 FUZZTIME ?= 100000x
-SEEDS ?= 3000
+SEEDS ?= 1000
 ROUNDS ?= 10000
 TYPES ?= 300
 TYPESEED ?= 1
