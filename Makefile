@@ -22,7 +22,7 @@ RACE_PACKAGES ?= ./runtime/... ./examples/... ./golden/accept/...
 
 # How long and how much; see the targets that use them.
 FOR ?= 10s
-FUZZTIME ?= 100000x
+FUZZTIME ?= 50000x
 SEEDS ?= 1000
 ROUNDS ?= 10000
 TYPES ?= 300
@@ -166,7 +166,7 @@ else
 endif
 
 .PHONY: fuzz
-fuzz: ## run every fuzz target for FUZZTIME (100000x: so many executions)
+fuzz: ## run every fuzz target for FUZZTIME (50000x: so many executions)
 	internal/tools/fuzz.sh $(FUZZTIME)
 
 .PHONY: storm

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Fuzzes every native fuzz target of the module, one after another:
 #
-#	internal/tools/fuzz.sh [-fuzztime of each, default 100000x] [packages, default ./...]
+#	internal/tools/fuzz.sh [-fuzztime of each, default 50000x] [packages, default ./...]
 #
 # The default counts executions: where a duration ends, toolchains before 1.27
 # now and then fail a target that found nothing (go.dev/issue/75804).
@@ -11,7 +11,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-budget=${1:-100000x}
+budget=${1:-50000x}
 [ $# -gt 0 ] && shift
 packages=("${@:-./...}")
 
