@@ -517,8 +517,8 @@ func TestMutations(t *testing.T) {
 			{http.MethodPost, "resume?queue=resource-lease", nil, http.StatusForbidden, true},
 			{http.MethodPost, "resume?queue=resource-lease", []string{"Authorization", "operator"}, http.StatusNoContent, false},
 		} {
-			if status, body := answer(h, c.method, root+"/"+c.what, c.header...); status != c.want || q.Probe().Paused() != c.paused {
-				t.Errorf("%s %s %v: %d %s, want %d; paused: %v", c.method, c.what, c.header, status, body, c.want, q.Probe().Paused())
+			if status, body := answer(h, c.method, root+"/"+c.what, c.header...); status != c.want || q.Probe().Stats().Paused != c.paused {
+				t.Errorf("%s %s %v: %d %s, want %d; paused: %v", c.method, c.what, c.header, status, body, c.want, q.Probe().Stats().Paused)
 			}
 			_, body := answer(h, http.MethodGet, root+"/snapshot")
 			if s := decode[diagnostics.Snapshot](t, []byte(body)); s.Queues[0].Paused != c.paused {

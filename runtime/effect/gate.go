@@ -18,9 +18,10 @@ type Version struct {
 }
 
 // Require gives the version that change was started with. If there is none, it
-// is highest, or what Options.Initial says, and recorded: every later call, in whichever process and with
-// whatever range, gets that one. Change names the behaviour and the work that
-// is to keep to it, "billing/order-17"; it has no :: in it.
+// is highest, or what Options.Initial says, and recorded: every later call, in
+// whichever process and with whatever range, gets that one. Change names the
+// behaviour and the work that is to keep to it, "billing/order-17"; it has no ::
+// in it.
 //
 // A recorded version outside of lowest to highest is a [*ConflictError].
 func (r *Recorder) Require(ctx context.Context, change string, lowest, highest int) (Version, error) {

@@ -7,8 +7,9 @@ import (
 )
 
 // Take leases the task that is next for owner and returns with the lock held,
-// the lease in g. It waits in line while no task is ready. On an error nothing was leased and
-// the lock is not held: ErrClosed, ErrDrained, ErrExhausted, or ctx's error.
+// the lease in g. It waits in line while no task is ready, or the queue is paused.
+// On an error nothing was leased and the lock is not held: ErrClosed, ErrDrained,
+// ErrExhausted, or ctx's error.
 func (e *Engine) Take(ctx context.Context, owner string, g *Grant) error {
 	now := e.clock.now()
 	e.mu.Lock()

@@ -185,21 +185,12 @@ func (p *Probe) Stats() Stats { return (*Engine)(p).Stats() }
 //
 // It is no event, and part of this queue alone: its replicas are not paused, and
 // neither is what is restored from it. Draining and reopening the queue leaves it
-// paused. Pausing twice is once.
+// paused. Pausing twice is once. Stats says whether it is.
 func (p *Probe) Pause(paused bool) {
 	e := (*Engine)(p)
 	e.lockAll()
 	defer e.Unlock()
 	e.paused = paused
-}
-
-// Paused says whether the queue is paused: see [Probe.Pause].
-func (p *Probe) Paused() bool {
-	e := (*Engine)(p)
-	e.mu.Lock()
-	defer e.mu.Unlock()
-
-	return e.paused
 }
 
 // DeadLetters lists up to limit dead letters whose number is above after, in

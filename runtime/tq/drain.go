@@ -161,8 +161,9 @@ func (e *Engine) mayRestore() error {
 // live or dead here are passed over, and so is a whole snapshot that was
 // restored before (the latest 4,096 are remembered, after a promotion, too). It
 // waits for no room. Capacity and the bound of dead letters may be exceeded by
-// it; the next death purges down to the bound. Later grants have a term above the snapshot's
-// HighestEpoch, so one from a source that is not trusted can use up the terms.
+// it; the next death purges down to the bound. Later grants have a term above the
+// snapshot's HighestEpoch, so one from a source that is not trusted can use up
+// the terms.
 //
 // On an error nothing was changed: ErrFull if there are no slots for all,
 // ErrClosed, ErrDrained while a drain is under way, ErrExhausted, or what is
@@ -236,8 +237,9 @@ func (c *core) leasesAfter(deadline Instant, epoch Epoch, limit int) (refs []Tas
 // NextDead waits for the dead letter after the given number and returns with
 // the lock held. ErrGap if the bound purged letters in between; the Number of
 // the ref then says up to where. Of the time before a promotion nobody knows
-// whether it was the bound: then it is ErrGap for all that are gone. On an error the lock is not held. After Close
-// it gives what is there, then ErrClosed; ErrDeposed likewise.
+// whether it was the bound: then it is ErrGap for all that are gone. On an error
+// the lock is not held. After Close it gives what is there, then ErrClosed;
+// ErrDeposed likewise.
 func (e *Engine) NextDead(ctx context.Context, after uint64) (TaskRef, error) {
 	e.lockAll()
 	c := &e.core

@@ -83,7 +83,7 @@ func TestPauseEndsInDrainAndClose(t *testing.T) {
 			if _, err := q.tryLease(); err != end.want {
 				t.Errorf("lease gives %v, want %v", err, end.want)
 			}
-			if !q.Probe().Paused() {
+			if !q.Stats().Paused {
 				t.Errorf("%v ended the pause", end.want)
 			}
 			_ = q.Reopen()
