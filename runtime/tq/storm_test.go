@@ -479,14 +479,12 @@ func (s *storm) judge(r *rand.Rand, reader *sync.WaitGroup) error {
 			return err
 		}
 	}
-	left, stats := s.q.look(), s.q.Stats()
 	_ = s.q.Close()
 	reader.Wait()
-	rest, err := s.q.read(s.reader) // leases are settled after a close, too
+	left, stats, err := s.ended()
 	if err != nil {
 		return err
 	}
-	s.events = append(s.events, rest...)
 	if len(s.wrong) > 0 {
 		return errors.Join(s.wrong...)
 	}
@@ -506,6 +504,22 @@ func (s *storm) judge(r *rand.Rand, reader *sync.WaitGroup) error {
 	}
 
 	return s.compareAnswers()
+}
+
+// ended is what is left at the end of the log. Leases are settled after a close,
+// too: those that fall due while one looks are ended by the look.
+func (s *storm) ended() (left snapshot, stats tq.Stats, err error) {
+	for {
+		left, stats = s.q.look(), s.q.Stats()
+		rest, err := s.q.read(s.reader)
+		if err != nil {
+			return left, stats, err
+		}
+		s.events = append(s.events, rest...)
+		if end := tq.Sequence(len(s.events)); left.Sequence == end && stats.Sequence == end {
+			return left, stats, nil
+		}
+	}
 }
 
 // sinceOpen is when a snapshot was taken, near enough to tell due from delayed.
