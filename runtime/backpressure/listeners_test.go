@@ -235,9 +235,9 @@ func TestLimiterSwitchUnderLoad(t *testing.T) {
 	if many.InUse() != 0 || few.InUse() != 0 {
 		t.Errorf("%d and %d places were not given back", many.InUse(), few.InUse())
 	}
-	wait(t, func() bool { return selector() == backpressure.Limiter(many) })
+	wait(func() bool { return selector() == backpressure.Limiter(many) })
 	q.add(3)
-	wait(t, func() bool { // earlier signals may still be on their way
+	wait(func() bool { // earlier signals may still be on their way
 		release, err := s.Acquire(t.Context())
 		if err != nil {
 			t.Fatal(err)
