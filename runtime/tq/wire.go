@@ -210,7 +210,7 @@ func (t *Token) ReadJSON(r *jsonwire.Reader, i int) int {
 		case 2: // leaseId
 			var text []byte
 			if text, o.Pos = r.Text(o.Pos); text != nil {
-				r.Check(o.Pos, t.setLeaseID(string(text)))
+				meaning(r, o.Pos, t.setLeaseID(string(text)))
 			}
 		case 3: // origin
 			o.Pos = ReadIncarnation(r, o.Pos, &origin)
@@ -232,12 +232,22 @@ func ReadIncarnation(r *jsonwire.Reader, i int, p *Incarnation) int {
 	text, end := r.Text(i)
 	if text != nil {
 		incarnation, err := ParseIncarnation(string(text))
-		if r.Check(end, err) {
+		if meaning(r, end, err) {
 			*p = incarnation
 		}
 	}
 
 	return end
+}
+
+// meaning stops r if err says that the text that ends at i has none, and says
+// where it stands; else it reports true.
+func meaning(r *jsonwire.Reader, i int, err error) bool {
+	if err != nil {
+		err = &jsonwire.ValueError{Offset: int64(i), Err: err}
+	}
+
+	return r.Check(i, err)
 }
 
 // causeSeparator stands between the type and the message of a cause.
