@@ -181,7 +181,7 @@ func copyFile(t *testing.T, from, to string) {
 // it kills a node, as an engine may.
 func TestCompose(t *testing.T) {
 	c := readCompose(t)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	built := c.Services["gateway"].Build
 	if path.Join(built.Context, built.Dockerfile) != path.Join(repository, "examples/lease/mesh/Dockerfile") {
