@@ -667,6 +667,8 @@ func TestPageHold(t *testing.T) {
 	b.shows("#hold", "Pause the queue")
 	b.shows("#queues .state", "backpressure")
 	s.take(1, nil)
+	must(t, s.queue.Close())
+	b.shows("#queues .state", "closed")
 	b.well()
 }
 
