@@ -611,7 +611,7 @@ func TestHealth(t *testing.T) {
 // away for a while.
 func TestRealConnection(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, diagnostics.Options{Interval: time.Millisecond})
+	h := newHost(t, diagnostics.Options{Interval: 5 * time.Millisecond, Ring: 1 << 15}) // keeps what came meanwhile
 	attach(t, h)
 	server := httptest.NewServer(h)
 	defer server.Close()

@@ -92,7 +92,7 @@ func (a *account) take(b []byte) error {
 func TestInvariant38EveryClientAccounts(t *testing.T) {
 	t.Parallel()
 	const clients, stalled, published = 100, 10, 50_000
-	h, err := New(Options{Interval: time.Hour})
+	h, err := New(Options{Interval: time.Hour, Heartbeat: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}
