@@ -399,13 +399,16 @@ func (c *call) restore() error {
 	return c.answer(AppendRestoreResponseJSON(nil, &res))
 }
 
-// pendingItem is err with the established code where a task is missing.
+// pendingItem is err with the established code where a task is missing, or its
+// payload.
 func pendingItem(err error) error {
 	var e *Error
 	switch {
 	case !errors.As(err, &e):
 	case e.Path == "snapshot.tasks":
 		e.Code, e.Path = CodePendingItemRequired, "tasks"
+	case e.Path == "task.value":
+		e.Code, e.Path = CodePayloadRequired, "tasks.value"
 	case strings.HasPrefix(e.Path, "task."):
 		e.Code, e.Path = CodePendingItemRequired, "tasks."+strings.TrimPrefix(e.Path, "task.")
 	default:
