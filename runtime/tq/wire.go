@@ -410,11 +410,21 @@ func readMetadata(r *jsonwire.Reader, i int) (metadata map[string]Plain, end int
 	return metadata, m.Pos
 }
 
-// AppendTask appends a task of a snapshot; value appends its payload.
+// AppendTask appends a task of a snapshot; value appends its payload. An error
+// says which task cannot be written, and why.
 //
 // The attempt on the wire is that of the next grant, as in events of drained
 // and restored tasks; of a leased task it is the present one.
 func AppendTask(dst []byte, t *TaskState, value func(dst []byte) ([]byte, error)) ([]byte, error) {
+	dst, err := t.appendWire(dst, value)
+	if err != nil {
+		err = fmt.Errorf("tq: task %v: %w", t.ID, err)
+	}
+
+	return dst, err
+}
+
+func (t *TaskState) appendWire(dst []byte, value func(dst []byte) ([]byte, error)) ([]byte, error) {
 	dst, err := value(append(dst, `{"value":`...))
 	if err != nil {
 		return dst, err
