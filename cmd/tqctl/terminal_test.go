@@ -159,19 +159,18 @@ func TestTerminalGap(t *testing.T) {
 	s := serve(t, o)
 	q := s.attach("orders")
 	enqueue(t, q, 3)
-	m := open(t, 100, 24, "watch", "backpressure", "--url", s.URL)
-	m.matches(`^orders +eu +no `)
+	m := open(t, 100, 24, "watch", "deadletters", "--url", s.URL)
 	m.sees("live")
 	s.down.Store(true)
 	s.CloseClientConnections()
 	m.sees("reconnecting", "503 Service Unavailable: down")
 	enqueue(t, q, 10)
-	for range 6 {
+	for range 6 { // two more than are kept
 		fail(t, q, "an event")
 	}
 	s.down.Store(false)
 	m.sees("live", "events missed")
-	m.matches(`^orders +eu +ACTIVE `)
+	m.matches(`^ +6 +orders `)
 	m.matches(`events? missed, [0-9]+ to [0-9]+: overrun`)
 	m.press("C-c")
 	m.sees("status 0")

@@ -26,6 +26,7 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/tqgen/tqgen/examples/lease"
 	"github.com/tqgen/tqgen/examples/lease/leasequeue"
@@ -204,13 +205,14 @@ func (b *browser) well() {
 
 // site is a host on a port that outlives it.
 type site struct {
-	t      *testing.T
-	queue  *leasequeue.Local
-	host   *diagnostics.Host
-	gate   *gate
-	server *http.Server
-	aside  *httptest.Server // past the gate
-	addr   string
+	t       *testing.T
+	queue   *leasequeue.Local
+	host    *diagnostics.Host
+	monitor *backpressure.Monitor
+	gate    *gate
+	server  *http.Server
+	aside   *httptest.Server // past the gate
+	addr    string
 }
 
 // serve shows a queue of capacity 64, with watermarks at 16 and 4.
@@ -238,6 +240,7 @@ func (s *site) start(o diagnostics.Options) {
 	must(s.t, err)
 	s.t.Cleanup(func() { m.Close() })
 	must(s.t, h.AttachMonitor(m))
+	s.monitor = m
 	l, err := net.Listen("tcp", s.addr)
 	must(s.t, err)
 	s.host, s.addr, s.gate = h, l.Addr().String(), &gate{to: h}
@@ -405,13 +408,90 @@ func TestPageGap(t *testing.T) {
 	b.until(`document.querySelector("#missed").hidden`)
 	s.take(2, func(l *leasequeue.Lease) error { return l.Complete(bg) })
 
+	evaluate[bool](b, `Boolean(Date.now = () => 4102444800000)`) // the operator's clock is not the host's
+	s.enqueue(16)
+	b.shows("#queues .state", "backpressure")
 	cut(1200, 40)
 	b.shows("#missed", "events missed")
+	b.until(`(() => { const { points, bands } = queues.get("mails"); const hole = points.findIndex((p) => p[1] === null);
+		return points.every((p, i) => !i || p[0] > points[i - 1][0]) && hole > 0 && hole < points.length - 1 &&
+			bands.every((b) => b.from >= points[hole][0] || b.to !== null && b.to < points[hole][0]); })()`)
+	s.take(16, func(l *leasequeue.Lease) error { return l.Complete(bg) })
 	if text := b.text("#missed"); strings.Contains(text, "restart") {
 		t.Errorf("missed: %q", text)
 	}
 	s.enqueue(5)
 	b.shows("#queues", "5 of 64")
+	b.well()
+}
+
+// Who opens the page late sees when there was backpressure before.
+func TestPageShowsThePast(t *testing.T) {
+	s := serve(t, diagnostics.Options{})
+	for range 2 {
+		s.enqueue(16)
+		s.wait(2)
+		s.take(16, func(l *leasequeue.Lease) error { return l.Complete(bg) })
+		s.wait(2)
+	}
+	s.enqueue(16)
+	s.wait(2)
+	b := openPage(t, s.url())
+	b.until(live)
+	b.until(`queues.get("mails").points.length > 6 && queues.get("mails").bands.map((b) => b.to === null).join() === "false,false,true"`)
+	s.take(16, func(l *leasequeue.Lease) error { return l.Complete(bg) })
+	b.until(`queues.get("mails").bands.map((b) => b.to === null).join() === "false,false,false"`)
+	b.well()
+}
+
+// What is detached leaves the page, and a host with nothing shows no tables.
+func TestPageDetach(t *testing.T) {
+	s := serve(t, diagnostics.Options{})
+	other := open(t, tq.Options{Name: "letters"})
+	must(t, s.host.AttachQueue(other))
+	s.enqueue(16)
+	b := openPage(t, s.url())
+	b.until(live)
+	b.shows("#queues", "backpressure")
+	b.shows("#queues", "letters")
+	must(t, s.host.DetachMonitor(s.monitor))
+	b.until(`!document.querySelector("#queues").innerText.includes("backpressure")`)
+	b.setDown(true) // the page may ask for a queue that has just gone
+	must(t, s.host.DetachQueue(other))
+	b.until(`!document.querySelector("#queues").innerText.includes("letters")`)
+	b.run(chromedp.Click(chromedp.CSS("#queues button")))
+	b.until(`!document.querySelector("#detail").hidden`)
+	must(t, s.host.DetachQueue(s.queue))
+	b.shows("main", "No queue is attached.")
+	b.until(`document.querySelector("#detail").hidden && document.querySelector("#queues").hidden`)
+	b.setDown(false)
+	must(t, s.host.AttachQueue(other))
+	b.shows("#detail-title", "letters")
+	b.well()
+}
+
+// Many queues are in the order of their numbers, and the longest name leaves room
+// for its state in the narrowest window.
+func TestPageNames(t *testing.T) {
+	s := serve(t, diagnostics.Options{})
+	long := strings.Repeat("a long name/", 10) + "12345678"
+	for _, name := range []string{"q10", "q9", "q100", long} {
+		must(t, s.host.AttachQueue(open(t, tq.Options{Name: name})))
+	}
+	b := openPage(t, s.url())
+	b.until(live)
+	b.until(`document.querySelectorAll("#queues tbody tr").length === 5`)
+	names := evaluate[[]string](b, `[...document.querySelectorAll("#queues tbody button")].map((b) => b.innerText)`)
+	if diff := cmp.Diff([]string{long, "mails", "q9", "q10", "q100"}, names); diff != "" {
+		t.Errorf("queues (-want +got):\n%s", diff)
+	}
+	must(t, call(b.ctx, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
+		Width: 320, Height: 640, DeviceScaleFactor: 1,
+	}))
+	b.until(`innerWidth === 320 && document.documentElement.scrollWidth === 320 &&
+		[...document.querySelectorAll("#queues .state")].every((e) => e.getBoundingClientRect().right <= 320)`)
+	b.run(chromedp.Focus(chromedp.CSS("#queues tbody tr:last-child button")))
+	b.until(`document.activeElement.getBoundingClientRect().top >= document.querySelector("header").getBoundingClientRect().bottom`)
 	b.well()
 }
 

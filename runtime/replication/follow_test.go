@@ -236,14 +236,26 @@ func TestFollowBacksOff(t *testing.T) {
 	})
 }
 
-// A gap that the source knows of is counted, as one that the follower finds.
+// A gap that the source knows of is counted, as one that the follower finds, and
+// told of once: it is no failure.
 func TestFollowCountsGaps(t *testing.T) {
 	t.Parallel()
 	probe := NewSinkProbe("follower")
-	script := &scripted{answers: []answer{{events: "1", err: tq.ErrGap}, {doc: "5"}, {events: "6"}}}
-	err := Follow(t.Context(), script, &tally{}, FollowOptions{MinBackoff: 1, Probe: probe})
+	script := &scripted{answers: []answer{{events: "1", err: tq.ErrGap}, {err: ErrUnavailable}, {doc: "5"}, {events: "6"}}}
+	var missed, failed []error
+	err := Follow(t.Context(), script, &tally{}, FollowOptions{
+		MinBackoff: 1, Probe: probe,
+		Missed: func(err error) { missed = append(missed, err) },
+		Failed: func(err error, _ time.Duration) { failed = append(failed, err) },
+	})
 	if !errors.Is(err, errScript) {
 		t.Fatal(err)
+	}
+	if len(missed) != 1 || missed[0] != tq.ErrGap {
+		t.Errorf("told of gaps %q, want one", missed)
+	}
+	if len(failed) != 2 || !errors.Is(failed[0], ErrUnavailable) || !errors.Is(failed[1], ErrUnavailable) {
+		t.Errorf("told of failures %q: the snapshot that was not to be had, and the end of the stream", failed)
 	}
 	s := probe.Stats()
 	if len(s.Peers) != 1 || s.Peers[0].Peer != DefaultPeer || s.Peers[0].Gaps != 1 || s.Peers[0].Events.Total() != 0 {

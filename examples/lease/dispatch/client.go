@@ -138,7 +138,7 @@ func (c *Client) lease(
 	if err != nil {
 		return l, held, err
 	}
-	held = tq.NewHeld(newRemote(c, deadline(res.LeaseSeconds)), 0)
+	held = tq.NewHeld(newRemote(c, res.OwnerPeerID, deadline(res.LeaseSeconds)), 0)
 
 	return leasequeue.NewLease(res.Payload, tq.Grant{
 		Held: held, Token: res.OwnershipToken, EnqueuedAt: res.EnqueuedAt, LastError: res.LastError,

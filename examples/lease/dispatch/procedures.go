@@ -25,9 +25,13 @@ type procedure struct {
 	claims func(c *call, header string) (string, error)
 }
 
+func (p procedure) takes(method string) bool {
+	return method == http.MethodPost || p.reads && (method == http.MethodGet || method == http.MethodHead)
+}
+
 func (p procedure) allowed() string {
 	if p.reads {
-		return "GET, POST"
+		return "GET, HEAD, POST"
 	}
 
 	return "POST"
@@ -198,6 +202,9 @@ func (c *call) settled() (req SettleRequest, l leasequeue.Lease, err error) {
 		return req, l, invalid(CodeTokenRequired, "ownershipToken", "ownershipToken is required")
 	}
 	l, err = c.role.queue.Resume(c.r.Context(), req.OwnershipToken)
+	if err == nil && c.s.o.SettleByOwner && l.Owner() != c.peer && !l.Deadline().IsZero() {
+		err = &Error{Status: http.StatusForbidden, Code: CodeForbidden, Message: "the lease is another peer's"}
+	}
 
 	return req, l, err
 }

@@ -257,6 +257,7 @@ func (f *following) run(ctx context.Context, base string) error {
 	err = leasequeue.Follow(ctx, client, f, replication.FollowOptions{
 		MinBackoff: 20 * time.Millisecond, MaxBackoff: 200 * time.Millisecond,
 		Failed: func(err error, _ time.Duration) { f.n.log.Debug("the stream of events", "error", err) },
+		Missed: func(err error) { f.n.log.Debug("following from a snapshot", "why", err) },
 	})
 	if errors.Is(err, tq.ErrDeposed) {
 		<-ctx.Done() // the store has the successor

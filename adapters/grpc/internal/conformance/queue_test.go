@@ -114,9 +114,15 @@ var soon = replication.FollowOptions{MinBackoff: time.Millisecond, MaxBackoff: 1
 // over.
 func follow(t *testing.T, c replication.Client, f leasequeue.Follower) (stop func()) {
 	t.Helper()
+
+	return followAs(t, c, f, soon)
+}
+
+func followAs(t *testing.T, c replication.Client, f leasequeue.Follower, o replication.FollowOptions) (stop func()) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- leasequeue.Follow(ctx, c, f, soon) }()
+	go func() { done <- leasequeue.Follow(ctx, c, f, o) }()
 	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; !errors.Is(err, context.Canceled) {
@@ -163,6 +169,51 @@ func TestFollow(t *testing.T) {
 		m.meets(t, next)
 		if m.snapshots != seen+1 {
 			t.Errorf("%d snapshots for another life, want 1", m.snapshots-seen)
+		}
+	})
+}
+
+// busy is a source whose queue goes on while the first snapshot is on its way.
+type busy struct {
+	replication.Client
+	q     *leasequeue.Local
+	moved chan error // holds one, and then is nil
+}
+
+func (b *busy) Snapshot(ctx context.Context) ([]byte, error) {
+	doc, err := b.Client.Snapshot(ctx)
+	if b.moved != nil {
+		_, moved := b.q.TryEnqueue(ctx, lease.ResourceLease{})
+		b.moved <- moved
+		b.moved = nil
+	}
+
+	return doc, err
+}
+
+// TestFollowBusyQueue: one snapshot is enough though the queue goes on and nobody
+// else reads its events, and none is needed after a connection was cut.
+func TestFollowBusyQueue(t *testing.T) {
+	each(t, func(t *testing.T, serve func(replication.Feed, bounds) *served) {
+		q := open(t, leasequeue.Options{})
+		work(t, q, 2)
+		var missed []string
+		o := soon
+		o.Missed = func(err error) { missed = append(missed, err.Error()) }
+		with, m := serve(q.Feed(), bounds{}), newMirror(t)
+		moved := make(chan error, 1)
+		stop := followAs(t, &busy{with.client(t, asking{}), q, moved}, m, o)
+		must(t, <-moved)
+		m.meets(t, q)
+		for range 3 {
+			with.cut()
+			work(t, q, 2)
+			m.meets(t, q)
+		}
+		stop()
+		const words = "tq: events are no longer held: those after 0 were asked for, and of 7 none is"
+		if len(missed) != 1 || !strings.HasSuffix(missed[0], ": "+words) || strings.Count(missed[0], "no longer held") != 1 {
+			t.Errorf("missed %q, want one that ends in %q", missed, words)
 		}
 	})
 }
