@@ -1,3 +1,5 @@
+//go:build unix
+
 // Command orders takes orders over HTTP, and works on them: one process that
 // owns the queue, others that follow it and may take its place.
 package main
@@ -91,6 +93,7 @@ func succeed(ctx context.Context, url string, terms *replication.Terms) (*orderq
 	defer stop()
 	err = orderqueue.Follow(following, client, replica, replication.FollowOptions{
 		Failed: func(err error, wait time.Duration) { slog.Warn("follow", "err", err, "again", wait) },
+		Missed: func(err error) { slog.Info("following from a snapshot", "why", err) },
 	})
 	if ctx.Err() != nil {
 		return nil, nil

@@ -302,6 +302,9 @@ func (l *loader) unmatched(u *unit) {
 		if len(l.diags) == 0 { // once, whatever the number of patterns
 			l.noModule()
 		}
+	case u.list.Dir == "" && strings.Contains(text, "is not in std"):
+		l.diags.Addf(at, "TQ502", "no package %s in the standard library", u.path).
+			Helpf("a package of this module is named by its folder, ./%s, or by its whole import path", u.path)
 	default:
 		d := l.listed(at, "TQ502", "", text)
 		if strings.Contains(text, "does not contain package") {

@@ -264,6 +264,18 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// An event that cannot be written says which it is.
+func TestEventNotWritten(t *testing.T) {
+	t.Parallel()
+	refused := errors.New("no form for that")
+	h := Header{Sequence: 7, Kind: tq.Failed, Task: tq.TaskID{Origin: 1, Sequence: 3}}
+	_, err := AppendEvent(nil, &h, func(dst []byte) ([]byte, error) { return dst, refused })
+	want := "replication: event 7 (Failed of task 0000000000000001-3): no form for that"
+	if !errors.Is(err, refused) || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+}
+
 // Hostile input: never a panic, never anything but an error or an event that
 // can be written again.
 func TestHostile(t *testing.T) {

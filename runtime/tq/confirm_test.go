@@ -96,7 +96,7 @@ func TestNothingCompletedIsCertain(t *testing.T) {
 
 // A grant that was not confirmed and is gone already was nobody's late release.
 func TestGiveBackIsNoRefusal(t *testing.T) {
-	q := openQueue(t, policy())
+	q := openQueue(t, unhurried())
 	q.mustEnqueue(t, 1)
 	l := q.mustLease(t)
 	must(t, l.complete())

@@ -43,7 +43,7 @@ func (e *Engine) Watch(after Sequence) (*Cursor, error) {
 		after = l.seq
 	}
 	if after > l.seq || after != l.seq && (!l.on() || after+1 < l.first) {
-		return nil, ErrGap
+		return nil, l.gap(after)
 	}
 
 	return e.attach(after), nil
@@ -102,9 +102,10 @@ func (c *Cursor) Next(ctx context.Context, limit int) ([]Record, error) {
 			e.mu.Unlock()
 			return nil, ErrClosed
 		case c.at() < l.first:
+			err := l.gap(c.at() - 1)
 			e.mu.Unlock()
-			c.Fail(ErrGap)
-			return nil, ErrGap
+			c.Fail(err)
+			return nil, err
 		case c.at() <= l.seq:
 			return c.read(limit), nil
 		case e.gate.still():

@@ -1,6 +1,9 @@
 package tq
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // log keeps the latest records for readers, in a ring. Sequences count whether
 // or not anybody reads; records are kept only while somebody does.
@@ -85,6 +88,18 @@ func (c *core) stopLog() {
 	}
 	c.log.ring = nil
 	c.in.logging = false
+}
+
+// gap is ErrGap with what was asked for and what there is.
+func (l *log) gap(after Sequence) error {
+	switch {
+	case after > l.seq:
+		return fmt.Errorf("%w: those after %d were asked for, and the last one is %d", ErrGap, after, l.seq)
+	case !l.on() || l.len() == 0:
+		return fmt.Errorf("%w: those after %d were asked for, and of %d none is", ErrGap, after, l.seq)
+	default:
+		return fmt.Errorf("%w: those after %d were asked for, and only %d to %d are", ErrGap, after, l.first, l.seq)
+	}
 }
 
 // evict drops the oldest record, and the slot it was the last to show.

@@ -427,17 +427,17 @@ func answersOf(q *queue, l lease) map[string]error {
 // snapshot; nor is what brought nothing, since all its tasks were there.
 func TestInvariant13AfterPromotion(t *testing.T) {
 	t.Parallel()
-	old := openQueue(t, policy())
+	old := openQueue(t, unhurried())
 	mustEnqueue(t, old, "a", "b")
 	drained, err := old.drain(t.Context(), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := policy()
+	o := unhurried()
 	o.Incarnation++
 	q := openQueue(t, o)
 	_, c := q.watchNow()
-	byLog, bySnapshot := openFollower(t, policy()), openFollower(t, policy())
+	byLog, bySnapshot := openFollower(t, unhurried()), openFollower(t, unhurried())
 	if err := q.restore(drained); err != nil {
 		t.Fatal(err)
 	}
@@ -453,7 +453,7 @@ func TestInvariant13AfterPromotion(t *testing.T) {
 	}
 	byLog.see(t, q, c)
 	for name, f := range map[string]*follower{"log": byLog, "snapshot": bySnapshot} {
-		p, err := f.promote(policy(), tq.Takeover{Term: 9})
+		p, err := f.promote(unhurried(), tq.Takeover{Term: 9})
 		if err != nil {
 			t.Fatal(err)
 		}
