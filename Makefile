@@ -31,6 +31,7 @@ FAILOVERS ?= 1 2 3 4 5
 SEED ?= 1
 ONLY ?=
 CLIENTS ?= 32
+PLATFORMS ?= linux/386 linux/arm windows/amd64 darwin/arm64
 
 # How a package is installed by whoever is not root.
 ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
@@ -54,7 +55,7 @@ build: ## compile everything, and the commands into bin/
 test: build lint check unit race ## everything that needs Go and its modules alone
 
 .PHONY: verify
-verify: page terminal alerts grpc fuzz storm types mutate demo-failover demo-chaos drill ## what needs other programs than Go, and what takes longer
+verify: page terminal alerts grpc fuzz storm types mutate cross demo-failover demo-chaos drill ## what needs other programs than Go, and what takes longer
 
 .PHONY: page
 page: chromium ## the tests of the diagnostics page, in headless Chromium
@@ -189,6 +190,14 @@ bench-ratios: ## a line for each speed goal, ok or MISS, and where a MISS is exp
 .PHONY: mutate
 mutate: ## break each invariant by its patch and show that its test notices
 	internal/mutate/run.sh
+
+.PHONY: cross
+cross: ## vet every module for PLATFORMS; test runtime and golden cases with 32 bits, where they run here
+	@for p in $(PLATFORMS); do for m in . $(NESTED); do \
+		case $$m:$$p in ./bench:*/386|./bench:*/arm) continue;; esac; `# sonic wants 64 bits` \
+		echo "$$m: vet for $$p"; (cd $$m && GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) vet ./...); done; done
+	@if [ "$$($(GO) env GOHOSTOS)/$$($(GO) env GOHOSTARCH)" = linux/amd64 ]; then \
+		GOARCH=386 $(GO) test ./runtime/... ./golden/accept/...; fi
 
 .PHONY: cover
 cover: ## statement coverage of generator, templates and runtime, by function in cover.out

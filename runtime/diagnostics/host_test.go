@@ -815,7 +815,7 @@ func TestRealConnection(t *testing.T) {
 func TestWrongOptions(t *testing.T) {
 	t.Parallel()
 	for _, o := range []diagnostics.Options{
-		{Ring: -1}, {Interval: -1}, {Heartbeat: -1}, {WriteTimeout: -1}, {MaxSubscribers: -1}, {ReplicationRate: -1},
+		{Ring: -1}, {Interval: -1}, {Heartbeat: -1}, {WriteTimeout: -1}, {MaxSubscribers: -1}, {ReplicationRate: -2},
 	} {
 		if _, err := diagnostics.New(o); err == nil {
 			t.Errorf("%+v is let pass", o)

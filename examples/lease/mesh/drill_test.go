@@ -34,6 +34,29 @@ func TestDrill(t *testing.T) {
 	}
 }
 
+// TestPlayedAgain: a scenario that fails, or does not bring about what it is to,
+// has another chance, and one that does has not.
+func TestPlayedAgain(t *testing.T) {
+	var stdout, stderr bytes.Buffer
+	plays := 0
+	r, err := playOut(t.Context(), parsed(t, "-role", "drill"), scenario{name: "late", play: func(_ context.Context, x *scene) error {
+		if plays++; plays == 1 {
+			return errors.New("too late")
+		}
+		x.expect(plays == 3, "nothing came of it")
+
+		return nil
+	}}, &said{w: &stdout}, &said{w: &stderr})
+	if err != nil || r.broken() || plays != 3 {
+		t.Errorf("played %d times: %v\n%s%s", plays, err, &stdout, &stderr)
+	}
+	for _, want := range []string{"again: too late", "again: nothing came of it", "late (", "kept"} {
+		if !strings.Contains(stdout.String(), want) {
+			t.Errorf("%q is not in\n%s", want, &stdout)
+		}
+	}
+}
+
 // TestDrillNotices plays a scenario, and then breaks what it has counted, one
 // thing at a time: each time the account must fail.
 func TestDrillNotices(t *testing.T) {

@@ -45,7 +45,7 @@ func (l lines) Write(p []byte) (int, error) {
 // TestMesh is a mesh in good health: what it prints leads somewhere, a task
 // becomes a mail, and it ends by itself.
 func TestMesh(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	meshCtx, end := context.WithCancel(ctx)
 	defer end()

@@ -157,7 +157,7 @@ func (s *sluggish) Read(p []byte) (int, error) {
 
 // some reads a few events behind those that t has taken.
 func (x *scene) some(ctx context.Context, name string, t *tally, n int) error {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	c := client.Client{URL: x.s.nodes[name] + "/diagnostics/taskqueue"}
 	if t.begun {
