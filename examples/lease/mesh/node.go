@@ -34,7 +34,6 @@ const (
 	pathReplication = "/replication/"
 	pathStatus      = "/mesh/status"
 	pathVote        = "/mesh/vote"
-	pathOver        = "/mesh/over"
 	pathMetrics     = "/metrics"
 )
 
@@ -152,7 +151,6 @@ func (n *node) handler(metrics http.Handler) http.Handler {
 	mux.Handle("GET "+pathMetrics, metrics)
 	mux.HandleFunc("GET "+pathStatus, func(w http.ResponseWriter, _ *http.Request) { answer(w, n.status()) })
 	mux.HandleFunc("POST "+pathVote, n.vote)
-	mux.HandleFunc("POST "+pathOver, n.over)
 
 	return mux
 }
