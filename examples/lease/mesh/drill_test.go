@@ -15,6 +15,7 @@ import (
 
 	"github.com/tqgen/tqgen/runtime/diagnostics"
 	"github.com/tqgen/tqgen/runtime/diagnostics/client"
+	"github.com/tqgen/tqgen/runtime/effect"
 	"github.com/tqgen/tqgen/runtime/replication"
 	"github.com/tqgen/tqgen/runtime/tq"
 )
@@ -199,7 +200,7 @@ func TestVote(t *testing.T) {
 		e := &election{rank: func() int64 { return 10 }, halt: func() { halted = true }}
 		e.claim.Term = 3
 		e.heard.Store(time.Now().Add(-c.silence).UnixNano())
-		b := e.vote(c.term, c.rank, c.from, "m")
+		b := e.vote(c.term, c.rank, c.from, "1", "m")
 		if b.Granted != c.granted || halted != c.halted || halted && b.Rank != 10 {
 			t.Errorf("%s: %+v, stopped following: %v", name, b, halted)
 		}
@@ -210,8 +211,58 @@ func TestVote(t *testing.T) {
 			t.Errorf("%s: it waits for the winner: %v", name, waits)
 		}
 	}
-	if b := new(election).vote(1, 0, "a", "m"); b.Granted {
+	if b := new(election).vote(1, 0, "a", "1", "m"); b.Granted {
 		t.Error("a node that follows nobody has voted")
+	}
+}
+
+// TestVotesOnce: votes are used or taken back, and not both, whoever of candidate
+// and voter stands still for how long.
+func TestVotesOnce(t *testing.T) {
+	t.Parallel()
+	ctx, store := t.Context(), new(effect.Memory)
+	voter := &election{rank: func() int64 { return 10 }, halt: func() {}}
+	voter.claim.Term = 3
+	grant := func(campaign string) {
+		t.Helper()
+		if b := voter.vote(4, 11, "a", campaign, "m"); !b.Granted {
+			t.Fatalf("campaign %s: %+v", campaign, b)
+		}
+	}
+	free := func(want bool) {
+		t.Helper()
+		if got, err := voter.free(ctx, store); got != want || err != nil {
+			t.Errorf("it may follow on: %v, %v, want %v", got, err, want)
+		}
+	}
+	uses := func(campaign string, want bool) {
+		t.Helper()
+		if got, err := decide(ctx, store, campaign, votesUsed); got != want || err != nil {
+			t.Errorf("campaign %s claims the term: %v, %v, want %v", campaign, got, err, want)
+		}
+	}
+	free(true) // it has not voted
+	grant("1")
+	free(true)
+	uses("1", false)
+	grant("2")
+	grant("3")
+	uses("3", true)
+	uses("3", true) // said again
+	free(false)
+	uses("2", false) // taken back all the same
+	free(false)
+
+	// A candidate that is not elected does not follow on where it has voted.
+	frozen := voter.frozen
+	voter.lose(time.Now())
+	if frozen.IsZero() || voter.frozen != frozen {
+		t.Errorf("it waits for the winner until %v, want %v", voter.frozen, frozen)
+	}
+	voter.given = nil
+	voter.lose(time.Now())
+	if !voter.frozen.IsZero() {
+		t.Error("it does not follow on")
 	}
 }
 
@@ -313,7 +364,7 @@ func TestElected(t *testing.T) {
 			n.s.peers[peer] = server.URL
 		}
 		f := &following{n: n, claim: replication.Claim{Term: 3, Peer: "owner"}}
-		if next, won := f.elected(t.Context(), c.rank); won != c.won || (next != nil) != c.won {
+		if next, won := f.elected(t.Context(), "1", c.rank); won != c.won || (next != nil) != c.won {
 			t.Errorf("%s: won %v", name, won)
 		}
 	}
