@@ -200,7 +200,7 @@ func TestVote(t *testing.T) {
 		e := &election{rank: func() int64 { return 10 }, halt: func() { halted = true }}
 		e.claim.Term = 3
 		e.heard.Store(time.Now().Add(-c.silence).UnixNano())
-		b := e.vote(c.term, c.rank, c.from, "1", "m")
+		b := e.vote(c.term, c.rank, c.from, "1", "m", func([]string) error { return nil })
 		if b.Granted != c.granted || halted != c.halted || halted && b.Rank != 10 {
 			t.Errorf("%s: %+v, stopped following: %v", name, b, halted)
 		}
@@ -211,7 +211,7 @@ func TestVote(t *testing.T) {
 			t.Errorf("%s: it waits for the winner: %v", name, waits)
 		}
 	}
-	if b := new(election).vote(1, 0, "a", "1", "m"); b.Granted {
+	if b := new(election).vote(1, 0, "a", "1", "m", nil); b.Granted {
 		t.Error("a node that follows nobody has voted")
 	}
 }
@@ -223,9 +223,11 @@ func TestVotesOnce(t *testing.T) {
 	ctx, store := t.Context(), new(effect.Memory)
 	voter := &election{rank: func() int64 { return 10 }, halt: func() {}}
 	voter.claim.Term = 3
+	n := &node{terms: &replication.Terms{Store: store}, s: settings{name: "m"}}
+	keep := func(given []string) error { return n.keepVotes(ctx, given) }
 	grant := func(campaign string) {
 		t.Helper()
-		if b := voter.vote(4, 11, "a", campaign, "m"); !b.Granted {
+		if b := voter.vote(4, 11, "a", campaign, "m", keep); !b.Granted {
 			t.Fatalf("campaign %s: %+v", campaign, b)
 		}
 	}
@@ -237,7 +239,7 @@ func TestVotesOnce(t *testing.T) {
 	}
 	uses := func(campaign string, want bool) {
 		t.Helper()
-		if got, err := decide(ctx, store, campaign, votesUsed); got != want || err != nil {
+		if got, err := decide(ctx, store, campaignFor(4, campaign), votesUsed); got != want || err != nil {
 			t.Errorf("campaign %s claims the term: %v, %v, want %v", campaign, got, err, want)
 		}
 	}
@@ -252,6 +254,20 @@ func TestVotesOnce(t *testing.T) {
 	free(false)
 	uses("2", false) // taken back all the same
 	free(false)
+
+	// Its next process knows, as long as the term is not over.
+	var err error
+	if voter.given, err = n.votes(ctx, 4); err != nil {
+		t.Fatal(err)
+	}
+	free(false)
+	if given, err := n.votes(ctx, 5); len(given) > 0 || err != nil {
+		t.Errorf("votes for a term later: %q, %v", given, err)
+	}
+	failing := func([]string) error { return errors.New("disk full") }
+	if b := voter.vote(4, 11, "a", "4", "m", failing); b.Granted {
+		t.Error("a vote that is not kept is granted")
+	}
 
 	// A candidate that is not elected does not follow on where it has voted.
 	frozen := voter.frozen

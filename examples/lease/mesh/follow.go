@@ -10,8 +10,10 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -43,8 +45,10 @@ import (
 // No clock says that a vote is over, since any process may stand still between
 // looking at one and acting on it. Whoever follows on takes its votes back in the
 // store before, and a candidate notes there that it uses them, before it claims
-// the term: only one of the two can. A vote that was used, by a candidate that
-// died then, keeps its follower from following on until there is another owner.
+// the term: only one of the two can. Votes are kept in the store, too, since the
+// next process of a node must not follow on either. A vote that was used, by a
+// candidate that died then, keeps its follower from following on until there is
+// another owner.
 type election struct {
 	mu     sync.Mutex
 	claim  replication.Claim // of the owner who is followed; zero: this node owns the queue, or none does
@@ -78,19 +82,45 @@ func (e *election) hear() {
 	e.synced.Store(true)
 }
 
+var campaigns = regexp.MustCompile(`^\w{1,64}$`)
+
 // vote answers a candidate.
 func (n *node) vote(w http.ResponseWriter, r *http.Request) {
 	term, err := strconv.ParseUint(r.FormValue("term"), 10, 64)
 	rank, err2 := strconv.ParseInt(r.FormValue("rank"), 10, 64)
 	candidate, campaign := r.FormValue("candidate"), r.FormValue("campaign")
-	if err != nil || err2 != nil || n.s.peers[candidate] == "" || campaign == "" || len(campaign) > 64 {
+	if err != nil || err2 != nil || n.s.peers[candidate] == "" || !campaigns.MatchString(campaign) {
 		http.Error(w, "want term, rank, a candidate who is a peer, and its campaign", http.StatusBadRequest)
 		return
 	}
-	answer(w, n.election.vote(term, rank, candidate, campaign, n.s.name))
+	keep := func(given []string) error { return n.keepVotes(r.Context(), given) }
+	answer(w, n.election.vote(term, rank, candidate, campaign, n.s.name, keep))
 }
 
-func (e *election) vote(term uint64, rank int64, candidate, campaign, self string) ballot {
+// keepVotes keeps the campaigns that this node has voted for.
+func (n *node) keepVotes(ctx context.Context, given []string) error {
+	return n.terms.Store.Set(ctx, "mesh.votes::"+n.s.name, []byte(strings.Join(given, " ")))
+}
+
+// votes are those campaigns for a term that this node, or one of its processes
+// before, has voted for.
+func (n *node) votes(ctx context.Context, term uint64) (given []string, err error) {
+	kept, _, err := n.terms.Store.Get(ctx, "mesh.votes::"+n.s.name)
+	for campaign := range strings.FieldsSeq(string(kept)) {
+		if strings.HasPrefix(campaign, campaignFor(term, "")) {
+			given = append(given, campaign)
+		}
+	}
+
+	return given, err
+}
+
+// campaignFor names a campaign.
+func campaignFor(term uint64, name string) string { return strconv.FormatUint(term, 10) + "." + name }
+
+func (e *election) vote(
+	term uint64, rank int64, candidate, campaign, self string, keep func(given []string) error,
+) ballot {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	switch {
@@ -107,8 +137,11 @@ func (e *election) vote(term uint64, rank int64, candidate, campaign, self strin
 		e.quiet = now // this node is the one to succeed
 		return ballot{Rank: own, Reason: "this node knows more"}
 	}
-	e.frozen, e.quiet = now.Add(2*campaigning), now.Add(2*campaigning)
-	e.given = append(e.given, campaign)
+	given := append(slices.Clone(e.given), campaignFor(term, campaign))
+	if err := keep(given); err != nil {
+		return ballot{Rank: own, Reason: "the vote cannot be kept: " + err.Error()}
+	}
+	e.frozen, e.quiet, e.given = now.Add(2*campaigning), now.Add(2*campaigning), given
 
 	return ballot{Granted: true, Rank: own}
 }
@@ -157,7 +190,7 @@ func (n *node) follow(
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	f := &following{n: n, replica: replica, claim: claim, failed: make(chan error, 1)}
-	if err := f.open(); err != nil {
+	if err := f.open(ctx); err != nil {
 		return nil, err
 	}
 	defer f.close()
@@ -199,14 +232,18 @@ type following struct {
 	since time.Time          // it follows; guarded by election.mu
 }
 
-func (f *following) open() (err error) {
+func (f *following) open(ctx context.Context) error {
 	n := f.n
+	given, err := n.votes(ctx, f.claim.Term+1)
+	if err != nil {
+		return err
+	}
 	if f.host, err = diagnostics.New(n.s.diagnostics()); err != nil {
 		return err
 	}
 	e := &n.election
 	e.mu.Lock()
-	e.claim, e.rank, e.halt, e.frozen, e.quiet, e.given = f.claim, f.rank, f.halt, time.Time{}, time.Time{}, nil
+	e.claim, e.rank, e.halt, e.frozen, e.quiet, e.given = f.claim, f.rank, f.halt, time.Time{}, time.Time{}, given
 	e.heard.Store(time.Now().UnixNano()) // it has time to begin
 	e.synced.Store(false)
 	e.mu.Unlock()
@@ -415,7 +452,7 @@ func (f *following) succeed(ctx context.Context) (*leasequeue.Local, error) {
 	after, won := f.elected(ctx, campaign, rank)
 	if won = won && time.Since(now) <= campaigning; won {
 		var err error
-		if won, err = decide(ctx, f.n.terms.Store, campaign, votesUsed); err != nil {
+		if won, err = decide(ctx, f.n.terms.Store, campaignFor(f.claim.Term+1, campaign), votesUsed); err != nil {
 			return nil, err
 		}
 	}
