@@ -100,7 +100,7 @@ func (c *core) evict() {
 	if s.phase == phaseHeld && s.lastSeq == seq {
 		c.log.held--
 		c.log.bytes -= s.figure
-		c.discard(i)
+		c.discard(i, s)
 	}
 }
 
