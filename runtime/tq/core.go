@@ -251,7 +251,7 @@ func (c *core) complete(i Slot, t *Token, now Instant) error {
 		c.measure(DeliveryAttempts, i, int64(s.attempt))
 	}
 	c.record(Completed, 0, i, now, false)
-	c.gone(i, s)
+	c.gone(i, s, c.log.seq)
 
 	return nil
 }
@@ -415,7 +415,7 @@ func (c *core) purge(i Slot, now Instant, more bool) {
 	c.unlink(&c.dead, i, s)
 	c.count.Purged++
 	c.record(Purged, 0, i, now, more)
-	c.gone(i, s)
+	c.gone(i, s, c.log.seq)
 }
 
 // redrive makes a dead task ready again, with all its attempts.
@@ -466,15 +466,17 @@ func (c *core) deadAfter(after uint64) Slot {
 	return found
 }
 
-// gone ends a task. Its slot stays until the log no longer shows it.
-func (c *core) gone(i Slot, s *slot) {
+// gone ends a task, whose last event has the number last. Its slot stays as
+// long as the log shows that.
+func (c *core) gone(i Slot, s *slot, last Sequence) {
 	if c.index != nil {
 		delete(c.index, s.id)
 	}
-	if !c.log.shows(s.lastSeq) {
+	if !c.log.on() {
 		c.discard(i, s)
 		return
 	}
+	c.log.at(last).last = true
 	s.phase = phaseHeld
 	s.figure = int64(c.store.Size(i))
 	c.log.held++

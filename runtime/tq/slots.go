@@ -17,16 +17,17 @@ type slot struct {
 	phase    phase
 	more     bool // err, trace or owner may be set
 
-	err     *TaskError // why the last attempt failed
-	trace   string     // of whoever enqueued it; stays as long as the task does
-	owner   string     // of the last grant
-	lastSeq Sequence   // of the last record about it
+	err   *TaskError // why the last attempt failed
+	trace string     // of whoever enqueued it; stays as long as the task does
+	owner string     // of the last grant
 
 	// figure belongs to the phase: leased, it is the Instant of the grant
 	// numbered leasedBy, if that was measured; dead, the number of the dead
 	// letter; held, the payload's bytes.
 	figure   int64
 	leasedBy Epoch
+
+	_ [8]byte // so that no two slots share a line
 }
 
 // fault notes why an attempt failed.

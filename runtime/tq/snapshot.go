@@ -140,8 +140,9 @@ func (c *core) drain(now Instant) (SnapshotHeader, []TaskRef) {
 func (c *core) drained() {
 	maxByte := c.log.maxByte
 	c.log.maxByte = 1<<63 - 1 // its own events stay whole
-	for _, r := range c.leaving {
-		c.gone(r.Slot, c.at(r.Slot))
+	before := c.log.seq - Sequence(len(c.leaving))
+	for n, r := range c.leaving {
+		c.gone(r.Slot, c.at(r.Slot), before+Sequence(n+1))
 	}
 	c.log.maxByte = maxByte
 	c.log.whole = 0
