@@ -62,7 +62,7 @@ type checking struct {
 	connection *connection
 	s          surroundings
 	queues     []string
-	output     string
+	json       bool
 
 	oldest, wait    time.Duration
 	behindFor       time.Duration
@@ -85,7 +85,7 @@ Each queue named by --queue, or each there is, is held to each limit given. The
 exit status is 0 if all hold, 1 if one is exceeded, and 2 if that cannot be told:
 there is no answer, no such queue, or no limit.`,
 		Example: `  tqctl check --queue resource-lease --max-oldest-age 30s
-  tqctl check --max-pending 80% --max-dead 0 --no-backpressure --output json`,
+  tqctl check --max-pending 80% --max-dead 0 --no-backpressure --json`,
 		Args: cobra.NoArgs,
 		RunE: k.run,
 
@@ -104,8 +104,7 @@ there is no answer, no such queue, or no limit.`,
 	f.BoolVar(&k.calm, "no-backpressure", false, "no monitor of the queue may say that it is under backpressure")
 	f.BoolVar(&k.going, "not-paused", false, "the queue must grant tasks")
 	f.BoolVar(&k.healthy, "healthy", false, "the host must call the queue healthy, by its thresholds")
-	f.StringVar(&k.output, "output", "text", "`text` or json")
-	complete(command, "output", "text", "json")
+	f.BoolVar(&k.json, "json", false, "print one JSON object, for programs")
 
 	return command
 }
@@ -164,7 +163,7 @@ func (k *checking) run(command *cobra.Command, _ []string) error {
 		r.Checks = append(r.Checks, found...)
 	}
 	r.OK = !slices.ContainsFunc(r.Checks, func(f finding) bool { return !f.OK })
-	if err := r.print(k.s.stdout, k.output); err != nil {
+	if err := r.print(k.s.stdout, k.json); err != nil {
 		return &failure{fmt.Errorf("standard output: %w", err), ""}
 	}
 	if !r.OK {
@@ -179,8 +178,6 @@ func (k *checking) check() error {
 	switch {
 	case !slices.ContainsFunc(limits, k.given) && !k.calm && !k.going && !k.healthy:
 		return errors.New("check: no limit is given, such as --max-oldest-age 30s or --healthy")
-	case k.output != "text" && k.output != "json":
-		return fmt.Errorf("--output %s: want text or json", k.output)
 	case k.oldest < 0 || k.wait < 0 || k.behindFor < 0:
 		return errors.New("--max-oldest-age, --max-wait-p99 and --max-lag-time are not below zero")
 	}
@@ -398,8 +395,8 @@ func holdHealthy(queue string, s diagnostics.Snapshot) (finding, error) {
 }
 
 // print writes the report.
-func (r *report) print(w io.Writer, output string) error {
-	if output == "json" {
+func (r *report) print(w io.Writer, asJSON bool) error {
+	if asJSON {
 		text, err := appendJSON(nil, r)
 		if err != nil {
 			return err

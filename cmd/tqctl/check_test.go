@@ -59,7 +59,7 @@ func TestCheck(t *testing.T) {
 			t.Errorf("%s: status %d, %s; (-want +got):\n%s", args, got.status, got.stderr, diff)
 		}
 	}
-	got := tqctl(t, nil, "check", "--url", s.URL, "--max-oldest-age", "0s", "--queue", "orders", "--output", "json")
+	got := tqctl(t, nil, "check", "--url", s.URL, "--max-oldest-age", "0s", "--queue", "orders", "--json")
 	r := decode[report](t, []byte(got.stdout))
 	want := report{
 		URL:    s.URL + streamPath,
@@ -81,7 +81,6 @@ func TestCheckCannotTell(t *testing.T) {
 		"--queue none --healthy":      "no queue is named \"none\"\n\thelp: there are orders",
 		"--max-pending some":          "want a number such as 500",
 		"--max-pending -1":            "want a number such as 500",
-		"--healthy --output yaml":     "--output yaml: want text or json",
 		"--max-oldest-age -1s":        "not below zero",
 		"--healthy --url 127.0.0.1:1": "connection refused",
 		"--healthy orders":            `unknown command "orders"`,
@@ -114,7 +113,7 @@ func TestCheckLag(t *testing.T) {
 	apply <- struct{}{}
 	apply <- struct{}{} // the first has been applied
 	check := func(args ...string) (int, report) {
-		got := tqctl(t, nil, append([]string{"check", "--url", s.URL, "--output", "json"}, args...)...)
+		got := tqctl(t, nil, append([]string{"check", "--url", s.URL, "--json"}, args...)...)
 
 		return got.status, decode[report](t, []byte(got.stdout))
 	}
@@ -156,7 +155,7 @@ func TestSnapshot(t *testing.T) {
 	s := serve(t, quietly)
 	q, _ := s.attach("orders"), s.attach("mails")
 	enqueue(t, q, 2)
-	got := tqctl(t, nil, "snapshot", "--url", s.URL, "--queue", "orders")
+	got := tqctl(t, nil, "snapshot", "--json", "--url", s.URL, "--queue", "orders")
 	all := decode[diagnostics.Snapshot](t, []byte(got.stdout))
 	if len(all.Queues) != 1 || all.Queues[0].Pending != 2 || len(all.Backpressure) != 1 || all.ID == "" || got.status != exitOK {
 		t.Errorf("one queue: %s%s", got.stdout, got.stderr)
@@ -166,12 +165,12 @@ func TestSnapshot(t *testing.T) {
 		fmt.Fprintf(w, `{"queues":[{"queue":"mails\u001b[2J"}],"backpressure":[{"queue":"\u009b"}],"health":{"status":"\u001b"}}`)
 	}))
 	defer hostile.Close()
-	got = tqctl(t, nil, "snapshot", "--url", hostile.URL, "--output", "text")
+	got = tqctl(t, nil, "snapshot", "--url", hostile.URL)
 	if strings.ContainsAny(got.stdout, "\x1b\u009b") || !strings.Contains(got.stdout, `mails\x1b[2J`) ||
 		!strings.Contains(got.stdout, "WAIT P50") || !strings.Contains(got.stdout, "BACKPRESSURE") {
 		t.Errorf("as text:\n%s%s", got.stdout, got.stderr)
 	}
-	for args, want := range map[string]string{"--queue none": "no queue is named", "--output x": "want text or json"} {
+	for args, want := range map[string]string{"--queue none": "no queue is named", "--json=x": "invalid syntax"} {
 		got := tqctl(t, nil, append([]string{"snapshot", "--url", s.URL}, strings.Fields(args)...)...)
 		if got.status != exitFailure || !strings.Contains(got.stderr, want) {
 			t.Errorf("%s: status %d, %s", args, got.status, got.stderr)

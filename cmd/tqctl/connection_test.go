@@ -77,7 +77,7 @@ func TestHeaders(t *testing.T) {
 		"-H X-Tenant:two -H Authorization:me": {"me", "two"},
 		"--token-file " + file:                {"Bearer of the file", "one"},
 	} {
-		got := queuesOf(t, tqctl(t, env, append([]string{"snapshot"}, strings.Fields(args)...)...))
+		got := queuesOf(t, tqctl(t, env, append([]string{"snapshot", "--json"}, strings.Fields(args)...)...))
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", args, diff)
 		}
@@ -104,7 +104,7 @@ func TestTLS(t *testing.T) {
 		"--cert x --key " + ca:                  "open x: no such file",
 		"--insecure-skip-verify --url " + plain: "400 Bad Request",
 	} {
-		args := append([]string{"snapshot", "--url", s.URL}, strings.Fields(args)...)
+		args := append([]string{"snapshot", "--json", "--url", s.URL}, strings.Fields(args)...)
 		got := tqctl(t, nil, args...)
 		if (got.status == exitOK) != (want == "") || !strings.Contains(got.stderr, want) {
 			t.Errorf("%v: status %d, %s\nwant %s", args, got.status, got.stderr, want)
@@ -152,7 +152,7 @@ func TestAnswersThatAreNone(t *testing.T) {
 		"http://" + plain + "/empty/diagnostics":   "no queue is attached to the host\n\thelp: Host.AttachQueue",
 		"https://" + plain:                         "help: the server does not speak TLS there",
 	} {
-		timeout := "10s"
+		timeout := "1m"
 		if strings.Contains(path, "slow") {
 			timeout = "50ms"
 		}

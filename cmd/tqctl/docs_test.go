@@ -46,7 +46,9 @@ func TestHelp(t *testing.T) {
 		"__complete watch queues --until i": "inactive",
 		"__complete watch backpressure --u": "--url",
 		"__complete watch ":                 "deadletters",
-		"__complete snapshot --output ":     "json",
+		"__complete snapshot --j":           "--json",
+		"__complete check --j":              "--json",
+		"__complete watch queues --j":       "--json",
 		"__complete check --max-":           "--max-dead",
 		"__complete watch queues ":          ":4",
 	} {

@@ -168,6 +168,9 @@ q quit  p pause  ↑↓ select  enter details  ? help`
 	paused.Paused = true
 	s.event(diagnostics.TypeStats, false, paused)
 	s.sees(true, "QUEUE     STATE   PENDING", "mails     PAUSED    2,000", "orders                  0")
+	paused.State = "closed"
+	s.event(diagnostics.TypeStats, false, paused)
+	s.sees(true, "QUEUE     STATE   PENDING", "mails     CLOSED    2,000", "orders                  0")
 	s.press("end", "down")
 	if s.chosen() != "orders" {
 		t.Errorf("the last is %q", s.chosen())
@@ -385,6 +388,10 @@ func TestReplicationScreen(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("screen (-want +got):\n%s", diff)
 	}
+	s.event(diagnostics.TypeGap, false, diagnostics.Gap{
+		Queue: "letters", Reason: "rate", Dropped: 28, Role: diagnostics.RoleDeadLetters,
+	})
+	s.sees(true, "letters: 28 dead letters gone before they could be told", "77 events beyond the rate")
 	s.press("end", "enter")
 	s.sees(true, "position       1,200 of 1,234 known, 34 behind", "latest         Completed 1,100 of task a-1")
 	s.press("esc")

@@ -17,33 +17,18 @@ import (
 
 func newSnapshot(c *connection, s surroundings) *cobra.Command {
 	var queues []string
-	output := ""
+	asJSON := false
 	command := &cobra.Command{
 		Use:   "snapshot",
 		Short: "print what there is now",
-		Long: `Print what there is now: queues, monitors and health, as text on a terminal and as
-JSON otherwise. The id in the JSON is one for tqctl watch --since.`,
-		Example: `  tqctl snapshot --output json | jq '.queues[].pending'`,
+		Long: `Print what there is now: queues, monitors and health. The id in the JSON is one for
+tqctl watch --since.`,
+		Example: `  tqctl snapshot --json | jq '.queues[].pending'`,
 		Args:    cobra.NoArgs,
 
 		ValidArgsFunction: cobra.NoFileCompletions,
 
 		RunE: func(command *cobra.Command, _ []string) error {
-			width, isTerminal := 1<<20, false
-			if out, ok := s.stdout.(*os.File); ok && term.IsTerminal(out.Fd()) {
-				isTerminal = true
-				if w, _, err := term.GetSize(out.Fd()); err == nil {
-					width = w
-				}
-			}
-			switch {
-			case output == "" && isTerminal:
-				output = "text"
-			case output == "":
-				output = "json"
-			case output != "text" && output != "json":
-				return fmt.Errorf("--output %s: want text or json", output)
-			}
 			h, err := c.open()
 			if err != nil {
 				return err
@@ -57,10 +42,10 @@ JSON otherwise. The id in the JSON is one for tqctl watch --since.`,
 					return err
 				}
 			}
-			if output == "json" {
+			if asJSON {
 				err = printJSON(s.stdout, text, queues)
 			} else {
-				err = printText(s.stdout, text, snapshot, queues, width)
+				err = printText(s.stdout, text, snapshot, queues, widthOf(s.stdout))
 			}
 			if err != nil {
 				return &failure{fmt.Errorf("snapshot of %s: %w", h.name(), err), ""}
@@ -71,10 +56,20 @@ JSON otherwise. The id in the JSON is one for tqctl watch --since.`,
 	}
 	f := command.Flags()
 	f.StringSliceVar(&queues, "queue", nil, "`name` of a queue to print; repeatable; all if not given")
-	f.StringVar(&output, "output", "", "`text` or json")
-	complete(command, "output", "text", "json")
+	f.BoolVar(&asJSON, "json", false, "print what the host tells as JSON")
 
 	return command
+}
+
+// widthOf is how many columns a terminal has; what is none has any number.
+func widthOf(w io.Writer) int {
+	if out, ok := w.(*os.File); ok {
+		if width, _, err := term.GetSize(out.Fd()); err == nil {
+			return width
+		}
+	}
+
+	return 1 << 20
 }
 
 // printJSON prints a snapshot as the host tells it, but for the queues that were

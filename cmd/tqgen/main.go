@@ -18,11 +18,13 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tqgen/tqgen/generator"
@@ -98,9 +100,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (status i
 		}
 	}()
 	if err := c.parse(args); err != nil {
-		fmt.Fprintf(stderr, "tqgen: %v\nrun tqgen help for usage\n", err)
-
-		return exitFailure
+		return c.misuse(err)
 	}
 
 	return c.verbs()[c.verb](ctx)
@@ -204,10 +204,11 @@ func interspersed(flags *flag.FlagSet, args []string) (words []string, err error
 // arguments checks what is left without the flags and the verb.
 func (c *command) arguments(words []string) error {
 	switch c.verb {
-	case "version", "help":
+	case "version":
 		if len(words) > 0 {
-			return fmt.Errorf("%s takes no arguments", c.verb)
+			return errors.New("version takes no arguments")
 		}
+	case "help": // of a command is that of all
 	case "explain":
 		if len(words) == 0 {
 			return errors.New("explain wants the name of a type")
@@ -345,11 +346,40 @@ func (c *command) help(context.Context) int {
 // fail reports an error: diagnostics as such, anything else as a failure.
 func (c *command) fail(err error) int {
 	if list := (diag.List)(nil); errors.As(err, &list) {
+		if misspelt := c.misspelt(list); misspelt != nil {
+			return c.misuse(misspelt)
+		}
+
 		return c.print(list, nil)
 	}
 	fmt.Fprintf(c.stderr, "tqgen: %v\n", err)
 
 	return exitFailure
+}
+
+// misuse reports arguments that make no sense.
+func (c *command) misuse(err error) int {
+	fmt.Fprintf(c.stderr, "tqgen: %v\nrun tqgen help for usage\n", err)
+
+	return exitFailure
+}
+
+// misspelt is an error if the first argument is close to a command and leads to
+// no package. It is asked only then: a package of any name is a package first.
+func (c *command) misspelt(list diag.List) error {
+	if c.verb != "" || len(c.packages) == 0 || strings.ContainsAny(c.packages[0], `./\`) {
+		return nil
+	}
+	word := c.packages[0]
+	meant := diag.Nearest(word, slices.Sorted(maps.Keys(c.verbs()))[1:]) // but for ""
+	nowhere := func(d *diag.Diagnostic) bool {
+		return d.Code == "TQ501" || d.Code == "TQ502" && d.Pos.Filename == word
+	}
+	if meant == "" || !slices.ContainsFunc(list, nowhere) {
+		return nil
+	}
+
+	return fmt.Errorf("unknown command %s, did you mean %s? (a package in folder %[1]s is ./%[1]s)", word, meant)
 }
 
 // stages tells what took how long, with -v.

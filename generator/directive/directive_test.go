@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/tqgen/tqgen/generator/diag"
 )
 
 var queueSpec, _ = Lookup("queue")
@@ -110,7 +112,7 @@ func TestNearest(t *testing.T) {
 		"hartbeat": "heartbeat", "packge": "package", "nmae": "name", "lease:3s": "lease", "zzz": "", "": "", "x": "",
 		"color": "", "attempt": "attempts", "max": "", "deadletters": "dead",
 	} {
-		if n := nearest(got, keys); n != want {
+		if n := diag.Nearest(got, keys); n != want {
 			t.Errorf("nearest(%q) = %q, want %q", got, n, want)
 		}
 	}

@@ -54,7 +54,7 @@ func (r *reader) parse(c *ast.Comment) (*Directive, *Spec) {
 
 func (r *reader) unknown(d ast.Directive) {
 	p := r.errorf(d.Slash+token.Pos(len("//")), "TQ101", "unknown directive tqgen:%s", d.Name)
-	if n := nearest(d.Name, specNames()); n != "" {
+	if n := diag.Nearest(d.Name, specNames()); n != "" {
 		p.Helpf("did you mean tqgen:%s? directives: %s", n, directory())
 	} else {
 		p.Helpf("directives: %s", directory())
@@ -75,6 +75,12 @@ func (r *reader) args(d ast.Directive, spec *Spec) (args []Arg) {
 	for len(words) > 0 {
 		w := words[0]
 		words = words[1:]
+		if strings.HasPrefix(w.Arg, "//") {
+			r.errorf(w.Pos, "TQ104", "a comment cannot stand behind tqgen:%s", spec.Name).
+				Helpf("a directive is the whole line: put the comment on one of its own")
+
+			return args
+		}
 		key, value, ok := strings.Cut(w.Arg, "=")
 		if !ok || value == "" {
 			n, apart := spec.spaced(key, ok, words)
@@ -209,7 +215,7 @@ func (a *arguments) unknownKey(word, key string, pos token.Pos) {
 		return
 	}
 	p := a.errorf(pos, "TQ104", "unknown key %q for tqgen:%s", key, spec.Name)
-	n := nearest(key, spec.keyNames())
+	n := diag.Nearest(key, spec.keyNames())
 	switch {
 	case len(spec.Keys) == 0:
 		p.Helpf("tqgen:%s has no keys", spec.Name)
@@ -334,7 +340,7 @@ func (r *reader) nearMiss(c *ast.Comment) {
 	}
 	name := strings.ToLower(m.name)
 	known := name
-	if n := nearest(name, specNames()); n != "" {
+	if n := diag.Nearest(name, specNames()); n != "" {
 		known = n
 	}
 	line := fmt.Sprintf("//%s:%s", tool, known)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -123,6 +124,41 @@ func TestDrill(t *testing.T) {
 	}
 }
 
+// One Prometheus may have the rules of several services: none records what another
+// one does, unless it is the same.
+func TestRulesSideBySide(t *testing.T) {
+	t.Parallel()
+	records := func(queue string) map[string]string {
+		files, err := Render([]*model.Queue{{Name: queue, Policy: model.Policy{Lease: time.Second}}}, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := slices.IndexFunc(files, func(f File) bool { return f.Name == Rules })
+		all := map[string]string{}
+		text, _, _ := strings.Cut(string(files[i].Body), "- name: taskqueue-alerts")
+		for _, record := range strings.Split(text, "- record: ")[1:] {
+			name, rest, _ := strings.Cut(record, "\n")
+			all[name] = rest
+		}
+
+		return all
+	}
+	one, other := records("orders"), records("mails")
+	if len(one) < 12 {
+		t.Fatalf("%d records", len(one))
+	}
+	for name, rest := range one {
+		switch {
+		case strings.HasSuffix(name, defaults):
+			if diff := cmp.Diff(rest, other[name]); diff != "" || strings.Contains(rest, "orders") {
+				t.Errorf("%s (-one +other):\n%s", name, diff)
+			}
+		case !strings.Contains(rest, `"orders"`) || strings.Contains(rest, "!"):
+			t.Errorf("%s is not of the service's queue alone:\n%s", name, rest)
+		}
+	}
+}
+
 // Every alert has a heading of its own in the docs, a healthy case and a failing
 // one, and a severity.
 func TestAlertsAreWhole(t *testing.T) {
@@ -189,6 +225,44 @@ func TestDashboardIsLaidOut(t *testing.T) {
 			t.Errorf("%s: %d targets, of %v", p.Title, len(refs), p.Datasource)
 		}
 	}
+}
+
+// Panels have the fields that Grafana's schema wants them to have, and units that
+// it knows.
+func TestDashboardIsComplete(t *testing.T) {
+	t.Parallel()
+	var b struct{ Panels []map[string]any }
+	if err := json.Unmarshal(rendered(t, Options{}, time.Minute)[Dashboard], &b); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string][]string{
+		"row":            {"collapsed", "panels", "gridPos"},
+		"timeseries":     {"fieldConfig.overrides", "options.legend.calcs", "options.tooltip.mode", "options.tooltip.sort"},
+		"state-timeline": {"fieldConfig.overrides", "options.legend.calcs", "options.tooltip.mode", "options.tooltip.sort"},
+	}
+	for _, p := range b.Panels {
+		if want[p["type"].(string)] == nil {
+			t.Errorf("%s: a panel of type %s", p["title"], p["type"])
+		}
+		for _, path := range want[p["type"].(string)] {
+			if at(p, path) == nil {
+				t.Errorf("%s has no %s", p["title"], path)
+			}
+		}
+		if unit := at(p, "fieldConfig.defaults.unit"); !slices.Contains([]any{nil, "", "short", "s", "ms", "ops"}, unit) {
+			t.Errorf("%s: unit %q", p["title"], unit)
+		}
+	}
+}
+
+// at is what lies at a path in an object; nil if nothing does.
+func at(object any, path string) any {
+	for key := range strings.SplitSeq(path, ".") {
+		m, _ := object.(map[string]any)
+		object = m[key]
+	}
+
+	return object
 }
 
 // The same queues give the same bytes, and no queue is needed.

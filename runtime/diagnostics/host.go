@@ -25,16 +25,21 @@ const (
 	Mutate        // redrive or purge a dead letter, pause or resume a queue
 )
 
+// NoReplication as ReplicationRate: what sources and sinks pass is shown in their
+// figures alone.
+const NoReplication = -1
+
 // Options are how a host shows what is attached. The zero Options are of use.
 type Options struct {
-	Ring           int           // events kept; 0 means 4096
+	Ring           int           // events kept of each type; 0 means 4096
 	Interval       time.Duration // between two taskqueue.stats of a queue; 0 means a second
 	Heartbeat      time.Duration // between two signs of life on a quiet stream; 0 means 15 seconds
 	WriteTimeout   time.Duration // for what is written to a client at a time; 0 means 10 seconds
 	MaxSubscribers int           // streams at a time; beyond it the answer is 503; 0 means 256
 
 	// ReplicationRate is how many events of each source and sink are published in a
-	// second. A gap event says how many more there were. 0 means 100.
+	// second. A gap event says how many more there were. 0 means 100, and
+	// NoReplication none, and no gap events: the figures are exact all the same.
 	ReplicationRate int
 
 	// Authorize says why a request may not do what it wants; its error is the
@@ -70,9 +75,9 @@ func (o Options) withDefaults() Options {
 
 func (o Options) check() error {
 	if o.Ring < 1 || o.Interval < 0 || o.Heartbeat < 0 || o.WriteTimeout < 0 || o.MaxSubscribers < 0 ||
-		o.ReplicationRate < 0 {
+		o.ReplicationRate < NoReplication {
 		return errors.New("diagnostics: Ring, Interval, Heartbeat, WriteTimeout, MaxSubscribers and ReplicationRate " +
-			"are not below zero")
+			"are not below zero, but for NoReplication")
 	}
 
 	return nil
@@ -209,12 +214,15 @@ type monitor struct {
 }
 
 // AttachMonitor shows the signals of m until it is detached or the host is closed.
-// The error matches tq.ErrClosed.
+// It is an error to attach it twice; the error matches tq.ErrClosed after Close.
 func (h *Host) AttachMonitor(m backpressure.Source) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.over {
+	switch {
+	case h.over:
 		return tq.ErrClosed
+	case slices.ContainsFunc(h.monitors, func(a *monitor) bool { return a.source == m }):
+		return fmt.Errorf("diagnostics: this monitor of queue %q is attached already", m.State().Queue)
 	}
 	h.monitors = append(h.monitors, &monitor{m, m.Subscribe(func(_ context.Context, s backpressure.Signal) error {
 		h.publish(TypeBackpressure, s.Queue, s)
@@ -254,14 +262,19 @@ func encode(data any) json.RawMessage {
 	return text
 }
 
-// followDead publishes dead letters as they come, behind the one numbered after.
+// followDead publishes dead letters as they come, behind the one numbered after,
+// and which of them were gone before it could.
 func (h *Host) followDead(ctx context.Context, q *queue, after uint64) {
 	for {
 		ref, err := q.probe.NextDead(ctx, after)
 		switch {
 		case err == nil:
 			h.publish(TypeDeadLetter, q.name, letter(q.name, ref))
-		case !errors.Is(err, tq.ErrGap):
+		case errors.Is(err, tq.ErrGap):
+			h.ring.publishGap(TypeDeadLetter, Gap{
+				From: after + 1, To: ref.Number, Dropped: ref.Number - after, Reason: "rate", Queue: q.name, Role: RoleDeadLetters,
+			})
+		default:
 			return
 		}
 		after = ref.Number
@@ -328,7 +341,7 @@ func (h *Host) Close() error {
 	}
 	for _, r := range replicas {
 		r.cancel()
-		errs = append(errs, r.tap.Close())
+		errs = append(errs, r.untap())
 	}
 	h.tasks.Wait()
 

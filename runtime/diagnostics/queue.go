@@ -30,7 +30,8 @@ type QueueStats struct {
 	High     int `json:"highWatermark"`
 	Low      int `json:"lowWatermark"`
 
-	Paused bool `json:"paused"` // no tasks are granted
+	Paused bool   `json:"paused"` // no tasks are granted
+	State  string `json:"state"`  // "open", "drained", "closed", or "deposed" by another owner
 
 	OldestAgeSeconds float64 `json:"oldestAgeSeconds"` // of the task that is ready longest
 	// Waits are those from ready to leased since the time before, of at most
@@ -145,13 +146,27 @@ func (q *queue) now(now time.Time) QueueStats {
 	return QueueStats{
 		Queue: q.name, ObservedAt: now,
 		Pending: s.Pending(), Delayed: s.Delayed, Active: s.Active(), Dead: s.Dead, Capacity: s.Capacity,
-		Paused: s.Paused, High: o.High, Low: max(o.Low, 0), OldestAgeSeconds: s.OldestReady.Seconds(),
+		Paused: s.Paused, State: state(q.probe.Closed()), High: o.High, Low: max(o.Low, 0), OldestAgeSeconds: s.OldestReady.Seconds(),
 		WaitingProducers: s.WaitingProducers, WaitingConsumers: s.WaitingConsumers,
 		Total: Outcomes{
 			s.Enqueued, s.Granted, s.Completed, s.Failed, s.Requeued, s.Expired, s.DeadLettered,
 			r.Full + r.Closed + r.Drained + r.Deposed + r.Cancelled + r.TimedOut,
 		},
 		Readers: s.Readers, Lag: uint64(s.SlowestLag), Replication: []Replication{},
+	}
+}
+
+// state is QueueStats.State.
+func state(closed error) string {
+	switch {
+	case closed == nil:
+		return "open"
+	case errors.Is(closed, tq.ErrDeposed):
+		return "deposed"
+	case errors.Is(closed, tq.ErrDrained):
+		return "drained"
+	default:
+		return "closed"
 	}
 }
 
@@ -182,13 +197,21 @@ func waits(samples []tq.Sample) (p50, p99 float64) {
 	return at(50), at(99)
 }
 
+// lastDead is the number of the latest dead letter; of those that are gone where
+// there is none.
 func (q *queue) lastDead() uint64 {
 	refs, err := q.probe.DeadLetters(0, q.probe.Options().Dead)
-	if err != nil || len(refs) == 0 {
+	if err == nil && len(refs) > 0 {
+		return refs[len(refs)-1].Number
+	}
+	now, cancel := context.WithCancel(context.Background())
+	cancel() // it is not to wait
+	gone, err := q.probe.NextDead(now, 0)
+	if !errors.Is(err, tq.ErrGap) {
 		return 0
 	}
 
-	return refs[len(refs)-1].Number
+	return gone.Number
 }
 
 // DeadLetter is a dead letter without its payload.

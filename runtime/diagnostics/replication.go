@@ -18,10 +18,11 @@ const (
 	gather = 50 * time.Millisecond
 )
 
-// Roles of what replicates.
+// Roles of what replicates, and of what else a [Gap] may speak of.
 const (
-	RoleSource = "source"
-	RoleSink   = "sink"
+	RoleSource      = "source"
+	RoleSink        = "sink"
+	RoleDeadLetters = "deadletters"
 )
 
 // Source is what can be attached: every generated Source.
@@ -97,7 +98,7 @@ type replica struct {
 	key    any
 	role   string
 	stats  func() replication.ProbeStats
-	tap    *replication.Tap
+	tap    *replication.Tap // nil if no events of it are published
 	cancel context.CancelFunc
 	done   chan struct{}
 
@@ -147,9 +148,15 @@ func (h *Host) attach(r *replica, tap func(limit int) *replication.Tap) error {
 		return errors.New("diagnostics: the " + r.role + " is attached already")
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	r.tap, r.cancel, r.done = tap(tapped), cancel, make(chan struct{})
+	r.cancel, r.done = cancel, make(chan struct{})
 	r.look(time.Now()) // rates count from here
 	h.replicas = append(h.replicas, r)
+	if h.o.ReplicationRate == NoReplication {
+		close(r.done)
+
+		return nil
+	}
+	r.tap = tap(tapped)
 	h.tasks.Go(func() {
 		defer close(r.done)
 		h.followReplica(ctx, r)
@@ -168,12 +175,21 @@ func (h *Host) detach(key any) error {
 	r := h.replicas[i]
 	h.replicas = slices.Delete(slices.Clone(h.replicas), i, i+1)
 	h.mu.Unlock()
-	err := r.tap.Close()
+	err := r.untap()
 	r.cancel()
 	<-r.done
 	h.farewell(r.stats().Queue)
 
 	return err
+}
+
+// untap ends what waits to be published.
+func (r *replica) untap() error {
+	if r.tap == nil {
+		return nil
+	}
+
+	return r.tap.Close()
 }
 
 // farewell publishes what is left for a queue that is not attached itself, after
@@ -256,7 +272,7 @@ func (h *Host) publishReplica(r *replica, now time.Time) {
 func (h *Host) publishLeft(r *replica) {
 	if r.left.Dropped > 0 {
 		r.left.Reason, r.left.Role = "rate", r.role
-		h.publish(TypeGap, r.left.Queue, r.left)
+		h.ring.publishGap(TypeReplication, r.left)
 	}
 	r.left = Gap{}
 }

@@ -14,20 +14,20 @@ var ErrBusy = errors.New("diagnostics: too many streams")
 
 // Filter says which events are wanted: those of Types and of Queues, where empty
 // is all. What tells of the stream itself comes always. Whoever wants the events
-// of replication is told which of them were left out.
+// of replication, or dead letters, is told which of them were left out.
 type Filter struct {
 	Types  []string
 	Queues []string
 }
 
 func (f *Filter) wants(e *Event) bool {
-	kind := e.Type
-	if kind == TypeGap {
-		kind = TypeReplication // one that was published is of these
-	}
-
-	return (len(f.Types) == 0 || slices.Contains(f.Types, e.Type) || slices.Contains(f.Types, kind)) &&
+	return f.wantsType(e.Type) && (e.of == "" || f.wantsType(e.of) || slices.Contains(f.Types, TypeGap)) &&
 		(len(f.Queues) == 0 || e.Queue == "" || slices.Contains(f.Queues, e.Queue))
+}
+
+func (f *Filter) wantsType(kind string) bool {
+	return len(f.Types) == 0 || slices.Contains(f.Types, kind) ||
+		kind == TypeGap && (slices.Contains(f.Types, TypeReplication) || slices.Contains(f.Types, TypeDeadLetter))
 }
 
 // Watch is one client of the stream, for transports: a place in the ring. It is
@@ -35,7 +35,7 @@ func (f *Filter) wants(e *Event) bool {
 type Watch struct {
 	h      *Host
 	after  string // where it begins
-	wanted func(*Event) bool
+	wanted Filter
 	plain  bool // no snapshot, gap and bye
 	begun  bool
 	over   bool
@@ -53,7 +53,7 @@ type Watch struct {
 func (h *Host) Watch(after string, f Filter) (*Watch, error) {
 	f.Types, f.Queues = slices.Clone(f.Types), slices.Clone(f.Queues)
 
-	return h.watch(Watch{after: after, wanted: f.wants})
+	return h.watch(Watch{after: after, wanted: f})
 }
 
 func (h *Host) watch(w Watch) (*Watch, error) {
@@ -162,17 +162,16 @@ func (w *Watch) read() (more <-chan struct{}) {
 	if len(w.events) > 0 { // what comes first
 		return nil
 	}
-	found, missed, more := w.h.ring.after(w.at, batch, w.found[:0])
+	found, to, missed, more := w.h.ring.after(w.at, batch, &w.wanted, w.found[:0])
 	w.found = found
 	if missed > 0 {
 		w.snapshot(&Gap{From: w.at + 1, Reason: "overrun"})
 		return nil
 	}
+	w.at = to
 	for i := range found {
-		e := &found[i]
-		w.at = e.sequence
-		if w.wanted(e) {
-			w.events = append(w.events, *e)
+		if w.wanted.wants(&found[i]) {
+			w.events = append(w.events, found[i])
 		}
 	}
 

@@ -39,7 +39,7 @@ type Header struct {
 	TraceParent string            // W3C trace context of whoever enqueued the task
 	Metadata    map[string]string // at most MaxMetadata entries
 	Term        uint64            // on Restored: that of later epochs
-	Snapshot    string            // snapshotId, on Restored: of the snapshot that brought the task
+	Snapshot    string            // snapshotId, on Restored and PassedOver: of the snapshot
 }
 
 // MaxMetadata is how many entries the metadata of an event may have.
@@ -115,10 +115,20 @@ func (h *Header) Record(r *tq.Record) {
 }
 
 // AppendEvent appends the wire form of an event; value appends its payload, or
-// is nil where there is none.
-func AppendEvent(dst []byte, h *Header, value func(dst []byte) ([]byte, error)) (_ []byte, err error) {
+// is nil where there is none. An error says which event cannot be written, and
+// why.
+func AppendEvent(dst []byte, h *Header, value func(dst []byte) ([]byte, error)) ([]byte, error) {
+	dst, err := h.appendWire(dst, value)
+	if err != nil {
+		err = fmt.Errorf("replication: event %d (%v of task %v): %w", h.Sequence, h.Kind, h.Task, err)
+	}
+
+	return dst, err
+}
+
+func (h *Header) appendWire(dst []byte, value func(dst []byte) ([]byte, error)) (_ []byte, err error) {
 	if len(h.Metadata) > MaxMetadata {
-		return dst, fmt.Errorf("replication: event %d has more than %d metadata entries", h.Sequence, MaxMetadata)
+		return dst, fmt.Errorf("more than %d metadata entries", MaxMetadata)
 	}
 	dst, occurred, err := h.appendStart(dst)
 	if err != nil {

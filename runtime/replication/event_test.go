@@ -47,6 +47,7 @@ func examples() map[string]Header {
 		{Kind: tq.Restored, Attempt: 2, Flags: tq.AtHead, Task: tq.TaskID{Origin: 0xabc, Sequence: 3}},
 		{Kind: tq.Redriven, Attempt: 1},
 		{Kind: tq.Purged, Attempt: 5},
+		{Kind: tq.PassedOver, Attempt: 2, Snapshot: "0000000000000abc-9"},
 	}
 	events := make(map[string]Header)
 	for i, r := range records {
@@ -260,6 +261,18 @@ func TestRefused(t *testing.T) {
 	}
 	if _, err := AppendEvent(nil, &h, nil); err == nil {
 		t.Error("too much metadata written")
+	}
+}
+
+// An event that cannot be written says which it is.
+func TestEventNotWritten(t *testing.T) {
+	t.Parallel()
+	refused := errors.New("no form for that")
+	h := Header{Sequence: 7, Kind: tq.Failed, Task: tq.TaskID{Origin: 1, Sequence: 3}}
+	_, err := AppendEvent(nil, &h, func(dst []byte) ([]byte, error) { return dst, refused })
+	want := "replication: event 7 (Failed of task 0000000000000001-3): no form for that"
+	if !errors.Is(err, refused) || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
 	}
 }
 

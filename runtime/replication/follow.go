@@ -95,9 +95,13 @@ type FollowOptions struct {
 	// further one, up to MaxBackoff, and begins anew once an event came. Each
 	// wait is between half of that and all of it, at random.
 	MinBackoff, MaxBackoff time.Duration
-	// Failed is told what is going to be tried again, and when, and of every
-	// gap. May be nil.
+	// Failed is told what is going to be tried again, and when. May be nil.
 	Failed func(err error, wait time.Duration)
+	// Missed is told why a snapshot is taken, once for each that is needed: the
+	// error matches tq.ErrGap where the events that come next are not held any
+	// more, and says which were asked for and which there are, or tq.ErrForeign
+	// where the queue has begun another life. Neither is a failure. May be nil.
+	Missed func(err error)
 	// Probe, if set, sees what Follow applies, for telemetry and diagnostics: one
 	// of NewSinkProbe. Pull leaves that to the sink it feeds.
 	Probe *SinkProbe
@@ -147,8 +151,10 @@ type follow struct {
 	to        Puller
 	snapshots Follower // nil if there are to be none
 	o         FollowOptions
-	failures  int  // in a row
-	snapshot  bool // the next thing to do is to take one
+	failures  int           // in a row
+	gaps      int           // since the last event
+	pause     time.Duration // before the next try
+	snapshot  bool          // the next thing to do is to take one
 }
 
 func (l *follow) run(ctx context.Context) (err error) {
@@ -156,50 +162,51 @@ func (l *follow) run(ctx context.Context) (err error) {
 		return err
 	}
 	for {
-		err := l.once(ctx)
+		missed, err := l.once(ctx)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if !errors.Is(err, ErrUnavailable) {
+		if !missed && !errors.Is(err, ErrUnavailable) {
 			return err
 		}
-		if err := l.wait(ctx, err); err != nil {
+		l.tell(missed, err)
+		if err := l.wait(ctx); err != nil {
 			return err
 		}
 	}
 }
 
-// once follows until something is wrong, which is ErrUnavailable if it is to be
-// tried again.
-func (l *follow) once(ctx context.Context) error {
+// once follows until something is wrong. It is to be tried again if events are
+// missing for which there are snapshots, or the error is ErrUnavailable.
+func (l *follow) once(ctx context.Context) (missed bool, err error) {
 	if l.snapshot {
 		if err := l.takeSnapshot(ctx); err != nil {
-			return err
+			return false, err
 		}
 		l.snapshot = false
 	}
 	var refused error
-	err := l.client.Events(ctx, l.to.Position(), func(line []byte) error {
+	err = l.client.Events(ctx, l.to.Position(), func(line []byte) error {
 		if refused = l.to.ApplyEvent(ctx, line); refused != nil {
 			return refused
 		}
-		l.failures = 0
+		l.failures, l.gaps = 0, 0
 
 		return nil
 	})
-	if l.snapshots != nil && (errors.Is(err, tq.ErrGap) || errors.Is(err, tq.ErrForeign)) {
+	if l.snapshots != nil && isGap(err) {
 		l.snapshot = true
 		if refused == nil { // the follower's own have been counted
 			l.o.Probe.missing()
 		}
 
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return true, err
 	}
 	if err == nil {
-		return fmt.Errorf("%w: no more events", ErrUnavailable)
+		return false, fmt.Errorf("%w: no more events", ErrUnavailable)
 	}
 
-	return err
+	return false, err
 }
 
 func (l *follow) takeSnapshot(ctx context.Context) error {
@@ -211,20 +218,31 @@ func (l *follow) takeSnapshot(ctx context.Context) error {
 	return l.snapshots.ApplySnapshot(ctx, doc)
 }
 
-// wait waits before the next try; a first snapshot is not waited for.
-func (l *follow) wait(ctx context.Context, cause error) error {
+// tell counts what went wrong, decides how long to wait, and tells of it. A first
+// snapshot is not waited for, however long the source was away before: it is there
+// now, and its operations may wait for this follower.
+func (l *follow) tell(missed bool, err error) {
 	l.failures++
-	wait := l.backoff()
-	if l.snapshot && l.failures == 1 {
-		wait = 0
+	l.pause = l.backoff()
+	if missed {
+		if l.gaps++; l.gaps == 1 {
+			l.pause = 0
+		}
 	}
-	if l.o.Failed != nil {
-		l.o.Failed(cause, wait)
+	switch {
+	case missed && l.o.Missed != nil:
+		l.o.Missed(err)
+	case !missed && l.o.Failed != nil:
+		l.o.Failed(err, l.pause)
 	}
-	if wait == 0 {
+}
+
+// wait waits before the next try.
+func (l *follow) wait(ctx context.Context) error {
+	if l.pause == 0 {
 		return nil
 	}
-	t := time.NewTimer(wait)
+	t := time.NewTimer(l.pause)
 	defer t.Stop()
 	select {
 	case <-t.C:

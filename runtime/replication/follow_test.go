@@ -236,14 +236,47 @@ func TestFollowBacksOff(t *testing.T) {
 	})
 }
 
-// A gap that the source knows of is counted, as one that the follower finds.
+// TestFollowSnapshotAtOnce: a source that was away for long and has begun another
+// life is asked for a snapshot at once; if that does not mend it, later each time.
+func TestFollowSnapshotAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		down, other := answer{err: ErrUnavailable}, answer{err: tq.ErrForeign}
+		s := &scripted{answers: []answer{down, down, down, other, {doc: "5"}, {events: "6", err: ErrUnavailable}, other, down, {doc: "7"}, other, {doc: "8"}}}
+		o := FollowOptions{MinBackoff: time.Second, MaxBackoff: time.Hour, Random: func() float64 { return 1 }}
+		begun := time.Now()
+		if err := Follow(t.Context(), s, &tally{}, o); !errors.Is(err, errScript) {
+			t.Error(err)
+		}
+		// Three failures; then one behind the event, a snapshot that is not to be
+		// had, and a second gap in a row.
+		want := (1 + 2 + 4 + 1 + 4 + 8) * time.Second
+		if passed := time.Since(begun); passed != want {
+			t.Errorf("waited %v, want %v", passed, want)
+		}
+	})
+}
+
+// A gap that the source knows of is counted, as one that the follower finds, and
+// told of once: it is no failure.
 func TestFollowCountsGaps(t *testing.T) {
 	t.Parallel()
 	probe := NewSinkProbe("follower")
-	script := &scripted{answers: []answer{{events: "1", err: tq.ErrGap}, {doc: "5"}, {events: "6"}}}
-	err := Follow(t.Context(), script, &tally{}, FollowOptions{MinBackoff: 1, Probe: probe})
+	script := &scripted{answers: []answer{{events: "1", err: tq.ErrGap}, {err: ErrUnavailable}, {doc: "5"}, {events: "6"}}}
+	var missed, failed []error
+	err := Follow(t.Context(), script, &tally{}, FollowOptions{
+		MinBackoff: 1, Probe: probe,
+		Missed: func(err error) { missed = append(missed, err) },
+		Failed: func(err error, _ time.Duration) { failed = append(failed, err) },
+	})
 	if !errors.Is(err, errScript) {
 		t.Fatal(err)
+	}
+	if len(missed) != 1 || missed[0] != tq.ErrGap {
+		t.Errorf("told of gaps %q, want one", missed)
+	}
+	if len(failed) != 2 || !errors.Is(failed[0], ErrUnavailable) || !errors.Is(failed[1], ErrUnavailable) {
+		t.Errorf("told of failures %q: the snapshot that was not to be had, and the end of the stream", failed)
 	}
 	s := probe.Stats()
 	if len(s.Peers) != 1 || s.Peers[0].Peer != DefaultPeer || s.Peers[0].Gaps != 1 || s.Peers[0].Events.Total() != 0 {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/tqgen/tqgen/runtime/tq"
@@ -224,13 +225,19 @@ func (l *lineReader) next() ([]byte, error) {
 	}
 }
 
-// Sentinel is the error that a code of the source stands for here, if it is one
-// that trying again does not mend; else nil.
-func Sentinel(code string) error {
+// Said is the error that a code of the source stands for here, in the source's
+// words, if it is one that trying again does not mend; else nil.
+func Said(code, words string) error {
 	for _, err := range [...]error{tq.ErrGap, tq.ErrForeign, tq.ErrDeposed, ErrTooLarge} {
-		if tq.ErrorCode(err) == code {
+		if tq.ErrorCode(err) != code {
+			continue
+		}
+		words = strings.TrimPrefix(strings.TrimPrefix(words, err.Error()), ": ")
+		if words == "" {
 			return err
 		}
+
+		return fmt.Errorf("%w: %s", err, words)
 	}
 
 	return nil

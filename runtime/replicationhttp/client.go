@@ -141,8 +141,8 @@ func endOf(res *http.Response) error {
 	if err != nil || reason == "" {
 		reason = code
 	}
-	if err := replication.Sentinel(code); err != nil {
-		return fmt.Errorf("replicationhttp: the stream has ended: %w: %s", err, reason)
+	if err := replication.Said(code, reason); err != nil {
+		return fmt.Errorf("replicationhttp: the stream has ended: %w", err)
 	}
 
 	return fmt.Errorf("%w: the stream has ended: %s", replication.ErrUnavailable, reason)
@@ -221,10 +221,10 @@ func refusal(res *http.Response) error {
 	if err == nil {
 		_ = said.UnmarshalJSON(body) // it may be from anything that stands between
 	}
-	err = fmt.Errorf("replicationhttp: %s: %s", res.Status, said.Message)
-	if known := replication.Sentinel(said.Code); known != nil {
-		return fmt.Errorf("%w: %w", err, known)
+	if known := replication.Said(said.Code, said.Message); known != nil {
+		return fmt.Errorf("replicationhttp: %w", known)
 	}
+	err = fmt.Errorf("replicationhttp: %s: %s", res.Status, said.Message)
 	switch res.StatusCode {
 	case http.StatusTooManyRequests, http.StatusRequestTimeout, http.StatusGone:
 		return fmt.Errorf("%w: %w", replication.ErrUnavailable, err)

@@ -43,7 +43,7 @@ func (e *Engine) Watch(after Sequence) (*Cursor, error) {
 		after = l.seq
 	}
 	if after > l.seq || after != l.seq && (!l.on() || after+1 < l.first) {
-		return nil, ErrGap
+		return nil, l.gap(after)
 	}
 
 	return e.attach(after), nil
@@ -102,9 +102,10 @@ func (c *Cursor) Next(ctx context.Context, limit int) ([]Record, error) {
 			e.mu.Unlock()
 			return nil, ErrClosed
 		case c.at() < l.first:
+			err := l.gap(c.at() - 1)
 			e.mu.Unlock()
-			c.Fail(ErrGap)
-			return nil, ErrGap
+			c.Fail(err)
+			return nil, err
 		case c.at() <= l.seq:
 			return c.read(limit), nil
 		case e.gate.still():
@@ -187,8 +188,17 @@ func (c *Cursor) park(ctx context.Context) error {
 
 // Unlock says that n of the records were taken, and gives the lock back.
 func (c *Cursor) Unlock(n int) {
-	c.next.Add(uint64(n))
+	if n > 0 {
+		c.goOn(c.buf[n-1].Sequence)
+	}
 	c.reading.Unlock()
+}
+
+// goOn makes the event behind seq the next one, unless the reader is further.
+func (c *Cursor) goOn(seq Sequence) {
+	for n := c.next.Load(); n <= uint64(seq) && !c.next.CompareAndSwap(n, uint64(seq)+1); {
+		n = c.next.Load()
+	}
 }
 
 // Head is the last event that there was when Next returned. It is for the

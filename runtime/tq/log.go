@@ -1,6 +1,9 @@
 package tq
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // log keeps the latest records for readers, in a ring. Sequences count whether
 // or not anybody reads; records are kept only while somebody does.
@@ -27,7 +30,7 @@ type record struct {
 	until   Instant // deadline of a lease, or when a task is ready; never: not said
 	epoch   Epoch
 	granter Incarnation
-	owner   string // of the lease; on Restored, the id of the snapshot
+	owner   string // of the lease; on Restored and PassedOver, the id of the snapshot
 	err     *TaskError
 	slot    Slot
 	attempt int16  // as events number it
@@ -84,6 +87,18 @@ func (c *core) stopLog() {
 	}
 	c.log.ring = nil
 	c.in.logging = false
+}
+
+// gap is ErrGap with what was asked for and what there is.
+func (l *log) gap(after Sequence) error {
+	switch {
+	case after > l.seq:
+		return fmt.Errorf("%w: those after %d were asked for, and the last one is %d", ErrGap, after, l.seq)
+	case !l.on() || l.len() == 0:
+		return fmt.Errorf("%w: those after %d were asked for, and of %d none is", ErrGap, after, l.seq)
+	default:
+		return fmt.Errorf("%w: those after %d were asked for, and only %d to %d are", ErrGap, after, l.first, l.seq)
+	}
 }
 
 // evict drops the oldest record, and the slot it was the last to show.
@@ -165,6 +180,8 @@ func (c *core) append(k Kind, f Flags, i Slot, now Instant, more bool) {
 		if k == Restored {
 			r.owner = c.bringing
 		}
+	case PassedOver:
+		r.owner = c.bringing
 	case Enqueued, Requeued, Redriven:
 		r.attempt++
 		r.err = s.err
@@ -201,7 +218,7 @@ func (c *core) export(r *record, seq Sequence, out *Record) {
 		}
 	}
 	out.Term, out.Snapshot = 0, ""
-	if r.kind == Restored {
+	if r.kind == Restored || r.kind == PassedOver {
 		out.Term, out.Snapshot, out.Owner = uint64(r.term), r.owner, ""
 	}
 }

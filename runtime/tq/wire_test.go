@@ -238,6 +238,38 @@ func TestTaskForm(t *testing.T) {
 	}
 }
 
+// A snapshot that cannot be written says which task is to blame.
+func TestSnapshotNotWritten(t *testing.T) {
+	t.Parallel()
+	refused := errors.New("no form for that")
+	tasks := wireTasks()
+	year := tasks[1]
+	year.EnqueuedAt = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)
+	for name, c := range map[string]struct {
+		task  TaskState
+		err   error
+		cause error
+		why   string
+	}{
+		"payload": {tasks[1].TaskState, refused, refused, "no form for that"},
+		"time":    {year.TaskState, nil, nil, "year outside of range"},
+	} {
+		_, err := AppendSnapshot(nil, &SnapshotHeader{}, 2, func(dst []byte, i int) ([]byte, error) {
+			state, cause := tasks[0].TaskState, error(nil)
+			if i == 1 {
+				state, cause = c.task, c.err
+			}
+
+			return AppendTask(dst, &state, func(dst []byte) ([]byte, error) { return append(dst, '0'), cause })
+		})
+		want := "tq: task " + c.task.ID.String() + ": "
+		if err == nil || !strings.HasPrefix(err.Error(), want) || !strings.Contains(err.Error(), c.why) ||
+			c.cause != nil && !errors.Is(err, c.cause) {
+			t.Errorf("%s: %v, want %s… %s", name, err, want, c.why)
+		}
+	}
+}
+
 func TestSnapshotRefused(t *testing.T) {
 	t.Parallel()
 	h := SnapshotHeader{Version: 1, Queue: "q", Incarnation: wireSource}
@@ -261,6 +293,8 @@ func TestSnapshotRefused(t *testing.T) {
 		{`"sequenceId":1,`, ``, "task lacks sequenceId"},
 		{`"origin":"6f1c2a7e9b0d4c55",`, ``, "task lacks origin"},
 		{`"state":"ready"`, `"state":"lost"`, `"lost" is no state`},
+		{`"state":"ready"`, `"leaseExpiration":"9999-12-31T23:00:00-01:00"`, "is not in 0…9999 in UTC"},
+		{`"state":"ready"`, `"leaseExpiration":"0000-01-01T00:00:00+01:00"`, "is not in 0…9999 in UTC"},
 		{`"value":"a"`, `"value":5`, "tasks.value: cannot read number as string"},
 		{`"value":"a"`, `"value":"a`, "invalid character"},
 		{`[{`, `[7,{`, "cannot read number as object"},

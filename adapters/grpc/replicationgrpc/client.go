@@ -208,14 +208,14 @@ func sourceError(ctx context.Context, err error) error {
 		return cause
 	}
 	said := status.Convert(err)
-	err = fmt.Errorf("replicationgrpc: %w", err)
 	for _, detail := range said.Details() {
 		if fault, ok := detail.(*replicationpb.Fault); ok {
-			if known := replication.Sentinel(fault.GetCode()); known != nil {
-				return fmt.Errorf("%w: %w", err, known)
+			if known := replication.Said(fault.GetCode(), said.Message()); known != nil {
+				return fmt.Errorf("replicationgrpc: %w", known)
 			}
 		}
 	}
+	err = fmt.Errorf("replicationgrpc: %w", err)
 	switch said.Code() {
 	case codes.InvalidArgument, codes.NotFound, codes.AlreadyExists, codes.PermissionDenied, codes.FailedPrecondition,
 		codes.OutOfRange, codes.Unimplemented, codes.Unauthenticated:

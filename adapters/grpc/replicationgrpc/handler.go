@@ -87,7 +87,7 @@ func NewHandler(feed replication.Feed, o HandlerOptions) (*Handler, error) {
 		return nil, err
 	}
 	h := &Handler{
-		feed: feed, o: o,
+		feed: replication.Kept(feed), o: o,
 		streams: make(chan struct{}, o.MaxStreams), snapshots: make(chan struct{}, o.MaxSnapshots),
 	}
 	if o.Synchronous != nil {

@@ -4,12 +4,18 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tqgen/tqgen/runtime/diagnostics"
+	"github.com/tqgen/tqgen/runtime/effect"
+	"github.com/tqgen/tqgen/runtime/replication"
 )
 
 // TestMain lets the test binary be each of the processes.
@@ -43,7 +49,7 @@ func (l lines) Write(p []byte) (int, error) {
 // TestMesh is a mesh in good health: what it prints leads somewhere, a task
 // becomes a mail, and it ends by itself.
 func TestMesh(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	meshCtx, end := context.WithCancel(ctx)
 	defer end()
@@ -96,6 +102,23 @@ func TestMesh(t *testing.T) {
 			t.Errorf("%s is not in the metrics of the owner", want)
 		}
 	}
+	for name, url := range all {
+		if url == client.Node() {
+			continue
+		}
+		var s diagnostics.Snapshot
+		follows := func() bool {
+			err := get(ctx, url+"/diagnostics/taskqueue/snapshot", &s)
+
+			return err == nil && len(s.Replication) == 1 && s.Replication[0].Queue == queueName && s.Replication[0].Position > 0
+		}
+		if err := until(ctx, "the page of "+name+" shows how far it is", follows); err != nil {
+			t.Errorf("%v: %+v", err, s.Replication)
+		}
+		if got := beginning(ctx, t, url+pathMetrics); !strings.Contains(got, "taskqueue_replication_applied_total{") {
+			t.Errorf("%s is a follower without metrics of it", name)
+		}
+	}
 	end()
 	for {
 		select {
@@ -143,6 +166,31 @@ func TestArguments(t *testing.T) {
 		if got := run(strings.Fields(args), &out, &out); got != want {
 			t.Errorf("%s: status %d\n%s", args, got, &out)
 		}
+	}
+}
+
+// A node that cannot listen owns nothing.
+func TestNodeThatCannotListen(t *testing.T) {
+	t.Parallel()
+	taken, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	state := t.TempDir()
+	s := parsed(t, "-role", "node", "-name", "a", "-first", "-listen", taken.Addr().String(), "-state", state)
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond) // it tries for longer
+	defer cancel()
+	if err := runNode(ctx, s, &said{w: io.Discard}, io.Discard); err == nil || !strings.Contains(err.Error(), "in use") {
+		t.Errorf("it ends with %v", err)
+	}
+	store, err := effect.OpenFiles(filepath.Join(state, "terms"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	terms := replication.Terms{Store: store, Queue: queueName, Peer: "b"}
+	if claim, found, err := terms.Get(t.Context(), 1); found || err != nil {
+		t.Errorf("it has claimed %+v (%v)", claim, err)
 	}
 }
 
