@@ -31,6 +31,7 @@ FAILOVERS ?= 1 2 3 4 5
 SEED ?= 1
 ONLY ?=
 CLIENTS ?= 32
+PLATFORMS ?= linux/386 windows/amd64
 
 # A package has an hour for its tests, not the ten minutes that go test gives: what
 # takes two of them here may take twenty where the machine is slow, or shared.
@@ -61,7 +62,7 @@ build: ## compile everything, and the commands into bin/
 test: build lint check unit race ## everything that needs Go and its modules alone
 
 .PHONY: verify
-verify: page terminal alerts grpc fuzz storm types mutate demo-failover demo-chaos drill ## what needs other programs than Go, and what takes longer
+verify: page terminal alerts grpc fuzz storm types mutate cross demo-failover demo-chaos drill ## what needs other programs than Go, and what takes longer
 
 .PHONY: page
 page: chromium ## the tests of the diagnostics page, in headless Chromium
@@ -196,6 +197,15 @@ bench-ratios: ## a line for each speed goal, ok or MISS, and where a MISS is exp
 .PHONY: mutate
 mutate: ## break each invariant by its patch and show that its test notices
 	internal/mutate/run.sh
+
+.PHONY: cross
+cross: ## vet every module for PLATFORMS; test runtime and codec with 32 bits, where such programs run
+	@for p in $(PLATFORMS); do for m in . $(NESTED); do \
+		case $$m:$$p in ./bench:*/386|./bench:*/arm) continue;; esac; `# sonic wants 64 bits` \
+		echo "$$m: vet for $$p"; (cd $$m && GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) vet ./...); done; done
+	@if GOARCH=386 $(GO) run ./cmd/tqgen version >/dev/null 2>&1; then \
+		GOARCH=386 $(GO) test ./runtime/... ./golden/accept/conformance; \
+	else echo "cross: no programs of 32 bits run here"; fi
 
 .PHONY: cover
 cover: ## statement coverage of generator, templates and runtime, by function in cover.out

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
-	"syscall"
 	"time"
 
 	"github.com/tqgen/tqgen/bench/measure"
@@ -177,16 +176,6 @@ func sweep(many int) setUp {
 			return nil
 		}, q.Close, nil
 	}
-}
-
-// cpuTime is what the process has used. What a timer starts is in it, too.
-func cpuTime() time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		panic(err) //nolint:forbidigo // the kernel knows this process
-	}
-
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // cpuOnce is measure.Once by processor time: for what happens on its own while

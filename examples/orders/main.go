@@ -1,3 +1,5 @@
+//go:build unix
+
 // Command orders takes orders over HTTP, and works on them: one process that
 // owns the queue, others that follow it and may take its place.
 package main

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"errors"
+	"fmt"
 	"go/token"
 	"go/types"
 	"strconv"
@@ -150,9 +151,10 @@ func valueFault(kind *types.Basic, text string) string {
 }
 
 // numberFault says why text is not what Go prints a number of this kind as, ""
-// if it is. Sizes are those of a 64-bit machine.
+// if it is. Sizes are those of a 32-bit machine: what compiles there compiles on
+// all.
 func numberFault(kind *types.Basic, text string) string {
-	bits := int(types.SizesFor("gc", "amd64").Sizeof(kind)) * 8
+	bits := int(types.SizesFor("gc", "386").Sizeof(kind)) * 8
 	var printed string
 	var err error
 	if kind.Info()&types.IsUnsigned != 0 {
@@ -165,6 +167,8 @@ func numberFault(kind *types.Basic, text string) string {
 		printed = strconv.FormatInt(n, 10)
 	}
 	switch {
+	case errors.Is(err, strconv.ErrRange) && (kind.Kind() == types.Int || kind.Kind() == types.Uint):
+		return fmt.Sprintf("it does not fit into %s, which may have 32 bits: %[1]s64 has 64", kind.Name())
 	case errors.Is(err, strconv.ErrRange) || err != nil && digits(strings.TrimPrefix(text, "-")):
 		return "it does not fit into " + kind.Name()
 	case err != nil || printed != text:

@@ -25,6 +25,10 @@ const (
 	Mutate        // redrive or purge a dead letter, pause or resume a queue
 )
 
+// NoReplication as ReplicationRate: what sources and sinks pass is shown in their
+// figures alone.
+const NoReplication = -1
+
 // Options are how a host shows what is attached. The zero Options are of use.
 type Options struct {
 	Ring           int           // events kept of each type; 0 means 4096
@@ -34,7 +38,8 @@ type Options struct {
 	MaxSubscribers int           // streams at a time; beyond it the answer is 503; 0 means 256
 
 	// ReplicationRate is how many events of each source and sink are published in a
-	// second. A gap event says how many more there were. 0 means 100.
+	// second. A gap event says how many more there were. 0 means 100, and
+	// NoReplication none, and no gap events: the figures are exact all the same.
 	ReplicationRate int
 
 	// Authorize says why a request may not do what it wants; its error is the
@@ -70,9 +75,9 @@ func (o Options) withDefaults() Options {
 
 func (o Options) check() error {
 	if o.Ring < 1 || o.Interval < 0 || o.Heartbeat < 0 || o.WriteTimeout < 0 || o.MaxSubscribers < 0 ||
-		o.ReplicationRate < 0 {
+		o.ReplicationRate < NoReplication {
 		return errors.New("diagnostics: Ring, Interval, Heartbeat, WriteTimeout, MaxSubscribers and ReplicationRate " +
-			"are not below zero")
+			"are not below zero, but for NoReplication")
 	}
 
 	return nil
@@ -331,7 +336,7 @@ func (h *Host) Close() error {
 	}
 	for _, r := range replicas {
 		r.cancel()
-		errs = append(errs, r.tap.Close())
+		errs = append(errs, r.untap())
 	}
 	h.tasks.Wait()
 

@@ -230,6 +230,7 @@ func TestInvariant39EveryField(t *testing.T) {
 		stats := decode[diagnostics.QueueStats](t, e.Data)
 		wantStats := diagnostics.QueueStats{
 			Queue: "resource-lease", ObservedAt: stats.ObservedAt, Pending: 4, Dead: 1, Capacity: 16, High: 4, Low: 1,
+			State:            "open",
 			OldestAgeSeconds: 0.5, WaitP50Seconds: 0.3, WaitP99Seconds: 0.3,
 			Attempts: [7]uint64{1}, Replication: []diagnostics.Replication{},
 			Total:  diagnostics.Outcomes{Enqueued: 5, Leased: 1, Failed: 1, DeadLettered: 1},
@@ -573,6 +574,28 @@ func TestDetach(t *testing.T) {
 	})
 }
 
+// A queue that takes nothing any more says why.
+func TestState(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, diagnostics.Options{})
+	q := attach(t, h)
+	is := func(want string) {
+		t.Helper()
+		_, body := answer(h, http.MethodGet, root+"/snapshot")
+		if got := decode[diagnostics.Snapshot](t, []byte(body)).Queues[0].State; got != want {
+			t.Errorf("the state is %q, want %q", got, want)
+		}
+	}
+	is("open")
+	_, err := q.Drain(t.Context(), 0)
+	must(t, err)
+	is("drained")
+	must(t, q.Reopen())
+	is("open")
+	must(t, q.Close())
+	is("closed")
+}
+
 // A backlog makes the service not ready, never dead.
 func TestHealth(t *testing.T) {
 	t.Parallel()
@@ -730,7 +753,7 @@ func TestRealConnection(t *testing.T) {
 func TestWrongOptions(t *testing.T) {
 	t.Parallel()
 	for _, o := range []diagnostics.Options{
-		{Ring: -1}, {Interval: -1}, {Heartbeat: -1}, {WriteTimeout: -1}, {MaxSubscribers: -1}, {ReplicationRate: -1},
+		{Ring: -1}, {Interval: -1}, {Heartbeat: -1}, {WriteTimeout: -1}, {MaxSubscribers: -1}, {ReplicationRate: -2},
 	} {
 		if _, err := diagnostics.New(o); err == nil {
 			t.Errorf("%+v is let pass", o)

@@ -97,7 +97,7 @@ type replica struct {
 	key    any
 	role   string
 	stats  func() replication.ProbeStats
-	tap    *replication.Tap
+	tap    *replication.Tap // nil if no events of it are published
 	cancel context.CancelFunc
 	done   chan struct{}
 
@@ -147,9 +147,15 @@ func (h *Host) attach(r *replica, tap func(limit int) *replication.Tap) error {
 		return errors.New("diagnostics: the " + r.role + " is attached already")
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	r.tap, r.cancel, r.done = tap(tapped), cancel, make(chan struct{})
+	r.cancel, r.done = cancel, make(chan struct{})
 	r.look(time.Now()) // rates count from here
 	h.replicas = append(h.replicas, r)
+	if h.o.ReplicationRate == NoReplication {
+		close(r.done)
+
+		return nil
+	}
+	r.tap = tap(tapped)
 	h.tasks.Go(func() {
 		defer close(r.done)
 		h.followReplica(ctx, r)
@@ -168,12 +174,21 @@ func (h *Host) detach(key any) error {
 	r := h.replicas[i]
 	h.replicas = slices.Delete(slices.Clone(h.replicas), i, i+1)
 	h.mu.Unlock()
-	err := r.tap.Close()
+	err := r.untap()
 	r.cancel()
 	<-r.done
 	h.farewell(r.stats().Queue)
 
 	return err
+}
+
+// untap ends what waits to be published.
+func (r *replica) untap() error {
+	if r.tap == nil {
+		return nil
+	}
+
+	return r.tap.Close()
 }
 
 // farewell publishes what is left for a queue that is not attached itself, after

@@ -335,3 +335,30 @@ func TestAttemptsUnderLoad(t *testing.T) {
 		}
 	})
 }
+
+// A host that publishes no events of a source or sink shows its figures all the
+// same.
+func TestNoReplication(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHost(t, diagnostics.Options{ReplicationRate: diagnostics.NoReplication})
+		q := attach(t, h)
+		stop := replicate(t, q, func(source *leasequeue.Source, sink *leasequeue.Sink) {
+			must(t, h.AttachSource(source))
+			must(t, h.AttachSink(sink))
+			must(t, h.DetachSource(source))
+		})
+		defer func() { _ = stop() }()
+		cycle(t, q, "worker")
+		time.Sleep(3 * time.Second)
+		_, body := answer(h, http.MethodGet, root+"/snapshot")
+		snapshot := decode[diagnostics.Snapshot](t, []byte(body))
+		if len(snapshot.Replication) != 1 || snapshot.Replication[0].Position != 3 {
+			t.Errorf("figures: %+v, want those of the sink at 3", snapshot.Replication)
+		}
+		_, body = answer(h, http.MethodGet, root+"/history?types="+diagnostics.TypeReplication+","+diagnostics.TypeGap)
+		if page := decode[diagnostics.History](t, []byte(body)); len(page.Events) != 0 {
+			t.Errorf("published: %s", body)
+		}
+	})
+}

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/tqgen/tqgen/runtime/tq"
 )
 
 // account is a client that accounts for every number: each event it gets is the
@@ -235,5 +237,14 @@ func TestLatestSignalStays(t *testing.T) {
 	}
 	if got := latest(TypeDeadLetter, "b"); got != "" {
 		t.Errorf("a dead letter that is no longer kept: %q", got)
+	}
+}
+
+// Each way a queue can be shut has a name of its own.
+func TestStateOf(t *testing.T) {
+	t.Parallel()
+	got := []string{state(nil), state(tq.ErrDrained), state(tq.ErrClosed), state(tq.ErrDeposed)}
+	if diff := cmp.Diff([]string{"open", "drained", "closed", "deposed"}, got); diff != "" {
+		t.Errorf("states (-want +got):\n%s", diff)
 	}
 }

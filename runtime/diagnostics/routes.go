@@ -29,6 +29,10 @@ func (h *Host) mux() http.Handler {
 	for path, name := range pageFiles {
 		read(path, servePage(name))
 	}
+	m.HandleFunc("GET /diagnostics", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Location", "diagnostics/") // relative: the prefix that was stripped is not known here
+		w.WriteHeader(http.StatusTemporaryRedirect)
+	})
 	read("/omnirelay/control/backpressure", h.latestBackpressure)
 	read("/omnirelay/control/backpressure/stream", h.stream(plainBackpressure))
 	read("/omnirelay/control/lease-health", func(w http.ResponseWriter, _ *http.Request) { reply(w, h.Health()) })

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -110,7 +111,7 @@ func TestASnapshotCannotTurnEpochsBack(t *testing.T) {
 	q := openQueue(t, policy())
 	id := tq.TaskID{Origin: 9, Sequence: 1}
 	for what, last := range map[string]tq.Token{
-		"an attempt": {Task: id, Attempt: 1<<32 + 1, Incarnation: 9, Epoch: 1},
+		"an attempt": {Task: id, Attempt: math.MaxInt, Incarnation: 9, Epoch: 1},
 		"an epoch":   {Task: id, Attempt: 1, Incarnation: 9, Epoch: 5 << 48},
 	} {
 		s := tq.TaskState{ID: id, State: tq.Ready, Attempt: 1, EnqueuedAt: time.Now(), LastToken: last}

@@ -679,8 +679,11 @@ func (p *player) compare() error {
 		len(want.in(now, tq.Leased)), len(want.in(now, tq.Dead)),
 	}
 	if ready := want.in(now, tq.Ready, tq.ReadyFirst); len(ready) > 0 {
-		oldest := now - slices.MinFunc(ready, func(a, b *mTask) int { return int(a.until - b.until) }).until
-		if got.OldestReady != oldest {
+		since := ready[0].until
+		for _, t := range ready {
+			since = min(since, t.until)
+		}
+		if oldest := now - since; got.OldestReady != oldest {
 			return fmt.Errorf("the oldest is ready for %v, want %v", got.OldestReady, oldest)
 		}
 	}

@@ -595,7 +595,7 @@ func (s *storm) compareOrder() error {
 			}
 		}
 
-		return int(a.began - b.began)
+		return b2i(a.began > b.began) - b2i(a.began < b.began)
 	})
 	latest := place{look: look{span: span{began: math.MinInt64}}}
 	for _, p := range places {

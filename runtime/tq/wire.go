@@ -491,16 +491,27 @@ func appendTimeMember(dst []byte, key string, t time.Time) ([]byte, error) {
 	return AppendTime(append(dst, key...), t)
 }
 
-// ReadTime reads a time in its wire form.
+// ReadTime reads a time in its wire form. One that its offset takes out of the
+// years that can be written in UTC stops r.
 func ReadTime(r *jsonwire.Reader, i int, p *time.Time) int {
 	var t time.Time
 	end := r.Time(i, &t)
+	if t.Before(firstTime) || t.After(lastTime) {
+		r.Check(end, fmt.Errorf("tq: the year of %v is not in 0…9999 in UTC", t))
+		return end
+	}
 	if !t.IsZero() {
 		*p = t.UTC()
 	}
 
 	return end
 }
+
+// The times that AppendTime takes.
+var (
+	firstTime = time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC)
+	lastTime  = time.Date(9999, 12, 31, 23, 59, 59, 999999999, time.UTC)
+)
 
 var taskFields = jsonwire.Fields{Names: []string{
 	"value", "attempt", "enqueuedAt", "lastError", "sequenceId", "lastOwnershipToken",

@@ -152,7 +152,8 @@ type role struct {
 
 	mu      sync.Mutex           // restores, and takes out of a drain
 	drained *leasequeue.Snapshot // what the last drain took out, until it is restored; guarded by mu
-	stopped atomic.Bool          // the queue is being drained, or was
+	ending  atomic.Int32         // drains that are under way
+	stopped atomic.Bool          // the queue was drained, and not restored since
 }
 
 // errMoved ends waiting at a queue that is not this node's any more.

@@ -357,15 +357,16 @@ func (c *call) drain() error {
 }
 
 func (r *role) drain(ctx context.Context, grace time.Duration) (*leasequeue.Snapshot, error) {
-	r.stopped.Store(true)
+	r.ending.Add(1)
+	defer r.ending.Add(-1)
 	taken, err := r.queue.Drain(ctx, grace)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	switch {
-	case err != nil && !errors.Is(err, tq.ErrUncertain):
-		r.stopped.Store(r.drained != nil)
+	if err != nil && !errors.Is(err, tq.ErrUncertain) {
 		return nil, err
-	case r.drained != nil && len(taken.Tasks) == 0 && r.drained.ID == taken.ID:
+	}
+	r.stopped.Store(true)
+	if r.drained != nil && len(taken.Tasks) == 0 && r.drained.ID == taken.ID {
 		return r.drained, nil // nothing was in between
 	}
 	r.drained = &taken // also if nobody has confirmed it: there is no other copy
@@ -399,13 +400,16 @@ func (c *call) restore() error {
 	return c.answer(AppendRestoreResponseJSON(nil, &res))
 }
 
-// pendingItem is err with the established code where a task is missing.
+// pendingItem is err with the established code where a task is missing, or its
+// payload.
 func pendingItem(err error) error {
 	var e *Error
 	switch {
 	case !errors.As(err, &e):
 	case e.Path == "snapshot.tasks":
 		e.Code, e.Path = CodePendingItemRequired, "tasks"
+	case e.Path == "task.value":
+		e.Code, e.Path = CodePayloadRequired, "tasks.value"
 	case strings.HasPrefix(e.Path, "task."):
 		e.Code, e.Path = CodePendingItemRequired, "tasks."+strings.TrimPrefix(e.Path, "task.")
 	default:
@@ -477,7 +481,7 @@ func (s *Service) health(r *role) Health {
 		return Health{Status: "closed"}
 	case r.queue == nil:
 		return Health{Status: "following", Owner: r.owner}
-	case r.stopped.Load():
+	case r.ending.Load() > 0 || r.stopped.Load():
 		return Health{Status: "draining"}
 	default:
 		return Health{Status: serving}

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/time/rate"
 
 	"github.com/tqgen/tqgen/examples/lease/dispatch"
@@ -327,4 +328,91 @@ func BenchmarkTask(b *testing.B) {
 			}
 		}
 	})
+}
+
+// TestDrainGivenUp: a drain that somebody gives up does not end that of another,
+// nor what health says of it.
+func TestDrainGivenUp(t *testing.T) {
+	t.Parallel()
+	q := open(t, leasequeue.Options{})
+	s := service(t, dispatch.Options{Queue: q})
+	url := serve(t, s) + "/resourcelease/"
+	enqueue(t, q, vm("i-1"))
+	dead := take(t, q)
+	if err := dead.DeadLetter(t.Context(), errors.New("no such vm")); err != nil {
+		t.Fatal(err)
+	}
+	enqueue(t, q, vm("i-2"))
+	held := take(t, q)
+	drained := waiting(t, url+"drain", `{"graceSeconds":60}`)
+	for {
+		if _, err := q.TryLease(t.Context()); errors.Is(err, tq.ErrDrained) {
+			break
+		}
+	}
+	ctx, giveUp := context.WithCancel(t.Context())
+	giveUp()
+	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/resourcelease/drain", http.NoBody)
+	s.ServeHTTP(httptest.NewRecorder(), r)
+	health := func(want string) {
+		t.Helper()
+		if a := send(t, http.MethodGet, url+"health", "", nil); a.body != `{"status":"`+want+`"}`+"\n" {
+			t.Errorf("health is %s, want %s", a.body, want)
+		}
+	}
+	health("draining")
+	if err := held.Complete(t.Context()); err != nil {
+		t.Error(err)
+	}
+	a := <-drained
+	health("draining")
+	if a := post(t, url+"restore", a.body); a.body != `{"restoredCount":1}`+"\n" {
+		t.Errorf("restore: %s", a.body)
+	}
+	health("serving")
+}
+
+// TestFailBounds: whatever a worker's error holds, its task fails at once, with as
+// much of it as is kept.
+func TestFailBounds(t *testing.T) {
+	t.Parallel()
+	q := open(t, leasequeue.Options{Attempts: 1})
+	c := client(t, serve(t, service(t, dispatch.Options{Queue: q})))
+	for name, cause := range map[string]*tq.TaskError{
+		"code":       {Message: "x", Code: strings.Repeat("c", 129)},
+		"message":    {Message: strings.Repeat("ä", 4096), Code: "c"},
+		"entries":    {Message: "x", Metadata: plain(20, 1)},
+		"long value": {Message: "x", Metadata: plain(3, 3000)},
+	} {
+		enqueue(t, q, vm(name))
+		l, err := c.Lease(t.Context(), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Fail(t.Context(), cause); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	dead, err := q.DeadLetters(t.Context(), 0, 9)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]int{}
+	for _, d := range dead {
+		got[d.Payload.ResourceID] = len(d.LastError.Metadata)
+	}
+	want := map[string]int{"code": 0, "message": 0, "entries": 16, "long value": 1}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("entries that are kept (-want +got):\n%s", diff)
+	}
+}
+
+// plain is so many entries of a size each.
+func plain(n, size int) map[string]tq.Plain {
+	all := map[string]tq.Plain{}
+	for i := range n {
+		all[fmt.Sprintf("k%02d", i)] = tq.PlainString(strings.Repeat("v", size))
+	}
+
+	return all
 }

@@ -195,6 +195,11 @@ func TestCompose(t *testing.T) {
 		if s.Image != "tqgen-mesh" || len(s.Entrypoint) > 0 {
 			t.Errorf("%s: image %q, entrypoint %q", name, s.Image, s.Entrypoint)
 		}
+		for _, p := range s.Ports {
+			if !strings.HasPrefix(p, "127.0.0.1:") {
+				t.Errorf("%s: port %s is open to the network, where everybody may drain the queue", name, p)
+			}
+		}
 		for _, on := range s.DependsOn {
 			if _, ok := c.Services[on]; !ok {
 				t.Errorf("%s depends on %s, which is not there", name, on)

@@ -174,21 +174,26 @@ func TestTally(t *testing.T) {
 	snapshot := func(id string) client.Event { return client.Event{Type: diagnostics.TypeSnapshot, ID: id} }
 	stats := func(id string) client.Event { return client.Event{Type: diagnostics.TypeStats, ID: id} }
 	gap := func(text string) client.Event { return client.Event{Type: diagnostics.TypeGap, Data: []byte(text)} }
+	rate := func(id string) client.Event {
+		return client.Event{Type: diagnostics.TypeGap, ID: id, Data: []byte(`{"dropped":5,"reason":"rate"}`)}
+	}
 	denied, overrun := gap(`{"reason":"unknown"}`), gap(`{"from":3,"to":9,"dropped":7,"reason":"overrun"}`)
 	for name, c := range map[string]struct {
 		events []client.Event
 		faults int
 	}{
-		"in order":              {[]client.Event{snapshot("a.1"), stats("a.2"), stats("a.3")}, 0},
-		"a hole":                {[]client.Event{snapshot("a.1"), stats("a.2"), stats("a.4")}, 1},
-		"twice":                 {[]client.Event{snapshot("a.1"), stats("a.2"), stats("a.2")}, 1},
-		"a gap that is told":    {[]client.Event{snapshot("a.1"), stats("a.2"), overrun, snapshot("a.9")}, 0},
-		"a gap that is not":     {[]client.Event{snapshot("a.1"), stats("a.2"), snapshot("a.9")}, 1},
-		"a gap of other events": {[]client.Event{snapshot("a.1"), overrun, snapshot("a.9")}, 1},
-		"another host, told":    {[]client.Event{snapshot("a.1"), denied, snapshot("b.5"), stats("b.6")}, 0},
-		"another host":          {[]client.Event{snapshot("a.1"), stats("b.2")}, 1},
-		"the same host, denied": {[]client.Event{snapshot("a.1"), denied, snapshot("a.5")}, 1},
-		"no id":                 {[]client.Event{snapshot("a.1"), stats("a")}, 1},
+		"in order":               {[]client.Event{snapshot("a.1"), stats("a.2"), stats("a.3")}, 0},
+		"a hole":                 {[]client.Event{snapshot("a.1"), stats("a.2"), stats("a.4")}, 1},
+		"twice":                  {[]client.Event{snapshot("a.1"), stats("a.2"), stats("a.2")}, 1},
+		"a gap that is told":     {[]client.Event{snapshot("a.1"), stats("a.2"), overrun, snapshot("a.9")}, 0},
+		"a gap that is not":      {[]client.Event{snapshot("a.1"), stats("a.2"), snapshot("a.9")}, 1},
+		"a gap of other events":  {[]client.Event{snapshot("a.1"), overrun, snapshot("a.9")}, 1},
+		"another host, told":     {[]client.Event{snapshot("a.1"), denied, snapshot("b.5"), stats("b.6")}, 0},
+		"another host":           {[]client.Event{snapshot("a.1"), stats("b.2")}, 1},
+		"the same host, denied":  {[]client.Event{snapshot("a.1"), denied, snapshot("a.5")}, 1},
+		"no id":                  {[]client.Event{snapshot("a.1"), stats("a")}, 1},
+		"a gap that is numbered": {[]client.Event{snapshot("a.1"), rate("a.2"), stats("a.3")}, 0},
+		"one that is not":        {[]client.Event{snapshot("a.1"), rate("a.3"), stats("a.4")}, 1},
 	} {
 		y := &tally{}
 		for _, e := range c.events {

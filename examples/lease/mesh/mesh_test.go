@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tqgen/tqgen/runtime/diagnostics"
 )
 
 // TestMain lets the test binary be each of the processes.
@@ -94,6 +96,23 @@ func TestMesh(t *testing.T) {
 	} {
 		if !strings.Contains(metrics, want) {
 			t.Errorf("%s is not in the metrics of the owner", want)
+		}
+	}
+	for name, url := range all {
+		if url == client.Node() {
+			continue
+		}
+		var s diagnostics.Snapshot
+		follows := func() bool {
+			err := get(ctx, url+"/diagnostics/taskqueue/snapshot", &s)
+
+			return err == nil && len(s.Replication) == 1 && s.Replication[0].Queue == queueName && s.Replication[0].Position > 0
+		}
+		if err := until(ctx, "the page of "+name+" shows how far it is", follows); err != nil {
+			t.Errorf("%v: %+v", err, s.Replication)
+		}
+		if got := beginning(ctx, t, url+pathMetrics); !strings.Contains(got, "taskqueue_replication_applied_total{") {
+			t.Errorf("%s is a follower without metrics of it", name)
 		}
 	}
 	end()

@@ -36,13 +36,16 @@ type tally struct {
 func (t *tally) take(e client.Event) {
 	switch e.Type {
 	case diagnostics.TypeGap:
-		t.gap = new(diagnostics.Gap)
-		if err := json.Unmarshal(e.Data, t.gap); err != nil {
+		var gap diagnostics.Gap
+		if err := json.Unmarshal(e.Data, &gap); err != nil {
 			t.fault("a gap that does not read: %v", err)
 		}
-		t.gaps++
+		if gap.Reason != "rate" { // that is an event, of what a follower applied and did not publish
+			t.gap = &gap
+			t.gaps++
 
-		return
+			return
+		}
 	case diagnostics.TypeBye:
 		return
 	}

@@ -333,8 +333,9 @@ function makeRow(q) {
 function updateRow(row, q) {
   const s = q.stats;
   const [name, state, pending, ...rest] = row.children;
-  const states = [s.paused && "paused", under(q) && "backpressure", q.health !== "healthy" && q.health].filter(Boolean);
-  state.dataset.state = states.at(s.paused ? 0 : -1) ?? "healthy";
+  const shut = s.state !== "open" && s.state;
+  const states = [shut, s.paused && "paused", under(q) && "backpressure", q.health !== "healthy" && q.health].filter(Boolean);
+  state.dataset.state = states.at(shut || s.paused ? 0 : -1) ?? "healthy";
   put(state, states.join(", ") || "healthy");
   row.classList.toggle("selected", q.name === selected);
   name.firstChild.setAttribute("aria-pressed", String(q.name === selected));
