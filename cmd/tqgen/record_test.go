@@ -2,12 +2,14 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/tools/txtar"
@@ -29,16 +31,22 @@ func TestRecords(t *testing.T) {
 	}
 	run := func(program, records string, args ...string) (stderr string) {
 		t.Helper()
-		cmd := exec.Command(program, append(args, "-v", "./...")...)
-		var errs bytes.Buffer
-		cmd.Dir, cmd.Stderr = dir, &errs
-		cmd.Env = testmodule.Env("PWD="+dir, beCommand+"=1", "TQGENCACHE="+records,
-			"HOME="+home, "XDG_CACHE_HOME="+home, "LocalAppData="+home, "GOCACHE="+goEnv(t, "GOCACHE"), "GOPATH="+goEnv(t, "GOPATH"))
-		if err := cmd.Run(); err != nil {
-			t.Fatalf("tqgen %q: %v\n%s", args, err, &errs)
-		}
+		for {
+			cmd := exec.Command(program, append(args, "-v", "./...")...)
+			var errs bytes.Buffer
+			cmd.Dir, cmd.Stderr = dir, &errs
+			cmd.Env = testmodule.Env("PWD="+dir, beCommand+"=1", "TQGENCACHE="+records,
+				"HOME="+home, "XDG_CACHE_HOME="+home, "LocalAppData="+home, "GOCACHE="+goEnv(t, "GOCACHE"), "GOPATH="+goEnv(t, "GOPATH"))
+			err := cmd.Run()
+			if errors.Is(err, syscall.ETXTBSY) {
+				continue // another test has started a process while the program was written, which has it open, too
+			}
+			if err != nil {
+				t.Fatalf("tqgen %q: %v\n%s", args, err, &errs)
+			}
 
-		return errs.String()
+			return errs.String()
+		}
 	}
 	says := func(stderr, want string) {
 		t.Helper()

@@ -70,10 +70,13 @@ type browser struct {
 // open shows the page at url.
 func openPage(t *testing.T, url string) *browser {
 	t.Helper()
+	profile, err := os.MkdirTemp("", "page-")
+	must(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(profile) }) // a process of the browser may write to it still
 	o := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(chromium(t)), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.WindowSize(1280, 1100),
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
-		chromedp.UserDataDir(t.TempDir()),
+		chromedp.UserDataDir(profile), chromedp.WSURLReadTimeout(patience),
 	)
 	ctx, end := chromedp.NewExecAllocator(context.Background(), o...)
 	t.Cleanup(end)

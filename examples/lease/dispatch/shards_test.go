@@ -140,9 +140,13 @@ func TestShards(t *testing.T) {
 		if err != nil || l.Payload.ResourceID != "i-"+name || l.Complete(t.Context()) != nil {
 			t.Errorf("shard %s leases %v, %v", name, l, err)
 		}
-		latest := get(t, diagnosed+"/diagnostics/taskqueue/latest?queues=resource-lease/"+name)
-		if !strings.Contains(latest, `"shard":"`+name+`"`) {
-			t.Errorf("shard %s in diagnostics: %s", name, latest)
+		signal := diagnosed + "/diagnostics/taskqueue/latest?types=taskqueue.backpressure&queues=resource-lease/" + name
+		latest := send(t, http.MethodGet, signal, "", nil)
+		for latest.Status == http.StatusNoContent { // it has not been told of one yet
+			latest = send(t, http.MethodGet, signal, "", nil)
+		}
+		if !strings.Contains(latest.body, `"shard":"`+name+`"`) {
+			t.Errorf("shard %s in diagnostics: %s", name, latest.body)
 		}
 	}
 	if c.Shard("d") != nil {
