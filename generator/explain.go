@@ -488,7 +488,7 @@ func (e *explainer) events() {
 		{"expiry", "LeaseExpired 7, then Requeued 5 or DeadLettered 6"},
 		{"Drain", "Drained 8, one a task"},
 		{"Release", "Released 100"},
-		{"Restore", "Restored 101, one a task"},
+		{"Restore", "Restored 101, one a task; PassedOver 104 if all are here"},
 		{"Redrive", "Redriven 102"},
 		{"Purge", "Purged 103"},
 	} {

@@ -111,6 +111,10 @@ Deadline is when the lease expires unless it is prolonged; the zero time if it
 is lost or settled.`, `
 func (l *$Lease) Deadline() time.Time { return l.held.Deadline(l.Token) }`)
 	f.declare(`
+Owner is whom the lease was granted to, as LeaseAs or RunOptions.Owner named
+them; empty if nobody was named, and once the lease is lost or settled.`, `
+func (l *$Lease) Owner() string { return l.held.Owner(l.Token) }`)
+	f.declare(`
 TraceParent is the W3C trace context of whoever enqueued the task, as
 Options.TraceParent told it; empty if there was none, and once the lease is lost
 or settled.`, `

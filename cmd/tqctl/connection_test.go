@@ -152,7 +152,7 @@ func TestAnswersThatAreNone(t *testing.T) {
 		"http://" + plain + "/empty/diagnostics":   "no queue is attached to the host\n\thelp: Host.AttachQueue",
 		"https://" + plain:                         "help: the server does not speak TLS there",
 	} {
-		timeout := "10s"
+		timeout := "1m"
 		if strings.Contains(path, "slow") {
 			timeout = "50ms"
 		}

@@ -168,6 +168,9 @@ q quit  p pause  ↑↓ select  enter details  ? help`
 	paused.Paused = true
 	s.event(diagnostics.TypeStats, false, paused)
 	s.sees(true, "QUEUE     STATE   PENDING", "mails     PAUSED    2,000", "orders                  0")
+	paused.State = "closed"
+	s.event(diagnostics.TypeStats, false, paused)
+	s.sees(true, "QUEUE     STATE   PENDING", "mails     CLOSED    2,000", "orders                  0")
 	s.press("end", "down")
 	if s.chosen() != "orders" {
 		t.Errorf("the last is %q", s.chosen())

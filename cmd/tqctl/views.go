@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tqgen/tqgen/runtime/diagnostics"
@@ -131,7 +132,10 @@ func showQueues(s *state) table {
 			pending.style = bad
 		}
 		state := cell{} // and no column, if all queues just work
-		if q.Paused {
+		switch {
+		case q.State != "" && q.State != "open": // "" is of an older host
+			state = cell{clean(strings.ToUpper(q.State)), strong}
+		case q.Paused:
 			state = cell{"PAUSED", bad}
 		}
 		dead := cell{text: count(q.Dead)}
@@ -163,7 +167,7 @@ func queueDetails(s *state, q diagnostics.QueueStats) []pair {
 	}
 
 	return []pair{
-		{"queue", q.Queue}, {"at", date(q.ObservedAt)}, {"paused", yes(q.Paused)},
+		{"queue", q.Queue}, {"at", date(q.ObservedAt)}, {"state", clean(q.State)}, {"paused", yes(q.Paused)},
 		{"pending", fmt.Sprintf("%s of %s, %s of them delayed", count(q.Pending), count(q.Capacity), count(q.Delayed))},
 		{"active", count(q.Active)}, {"dead", count(q.Dead)},
 		{"backpressure", fmt.Sprintf("%s, from %s to %s", yes(s.under(q.Queue)), count(q.High), count(q.Low))},

@@ -113,14 +113,15 @@ func (s *seen) wait(t *testing.T, q *leasequeue.Local) {
 	}
 }
 
-// state is a snapshot as its JSON, which has no monotonic times.
+// state is a snapshot as its JSON, which has no monotonic times. What was delayed
+// at one look may be ready at the next.
 func state(s leasequeue.Snapshot) string {
 	text, err := s.AppendJSON(nil)
 	if err != nil {
 		return err.Error()
 	}
 
-	return strings.ReplaceAll(string(text), `{"value"`, "\n{\"value\"")
+	return strings.NewReplacer(`{"value"`, "\n{\"value\"", `"delayed"`, `"ready"`).Replace(string(text))
 }
 
 // churn does random things to a queue.
@@ -404,12 +405,14 @@ func TestFailover(t *testing.T) {
 		t.Fatal(err)
 	}
 	followers := make([]*seen, 2)
+	follow, stop := context.WithCancel(ctx)
+	defer stop()
+	var following sync.WaitGroup
 	for i := range followers {
 		f := &seen{Replica: newReplica(t, leasequeue.Options{}), at: make(chan tq.Position, 1)}
 		followers[i] = f
-		follow, cancel := context.WithCancel(ctx)
-		defer cancel()
-		go func() { _ = leasequeue.Follow(follow, serveFeed(t, q), f, replication.FollowOptions{}) }()
+		c := serveFeed(t, q)
+		following.Go(func() { _ = leasequeue.Follow(follow, c, f, replication.FollowOptions{}) })
 	}
 	for n := range 3 {
 		if _, err := q.Enqueue(ctx, payload(n)); err != nil {
@@ -455,10 +458,12 @@ func TestFailover(t *testing.T) {
 	}
 
 	// The loser follows the winner.
-	loser := followers[1]
-	follow, cancel := context.WithCancel(ctx)
-	defer cancel()
-	go func() { _ = leasequeue.Follow(follow, serveFeed(t, p), loser, replication.FollowOptions{}) }()
+	stop()
+	following.Wait()
+	loser, winner := followers[1], serveFeed(t, p)
+	follow, stop = context.WithCancel(ctx)
+	defer stop()
+	go func() { _ = leasequeue.Follow(follow, winner, loser, replication.FollowOptions{}) }()
 	if _, err := p.Enqueue(ctx, payload(3)); err != nil {
 		t.Fatal(err)
 	}

@@ -71,10 +71,9 @@ func Example_failover() {
 	<-f.leased
 
 	// The owner is gone.
-	server.CloseClientConnections()
-	server.Close()
 	stop()
 	<-followed
+	server.Close()
 	heir := &replication.Terms{Store: store, Queue: "resource-lease", Peer: "node-b"}
 	p, err := r.Promote(ctx, leasequeue.Options{}, replication.Promotion{Terms: heir, ClockSkew: time.Second})
 	if err != nil { // *replication.TermError: another follower was first, follow it

@@ -26,7 +26,7 @@ var update = flag.Bool("update", false, "rewrite testdata")
 // kinds are those of the stream that everyKind makes.
 var kinds = []tq.Kind{
 	tq.Enqueued, tq.LeaseGranted, tq.Heartbeat, tq.Completed, tq.Failed, tq.Requeued, tq.DeadLettered,
-	tq.LeaseExpired, tq.Drained, tq.Released, tq.Restored, tq.Redriven, tq.Purged,
+	tq.LeaseExpired, tq.Drained, tq.Released, tq.Restored, tq.Redriven, tq.Purged, tq.PassedOver,
 }
 
 // everyKind takes q through every kind of state change. It runs in a bubble,
@@ -58,6 +58,8 @@ func everyKind(t *testing.T, q *leasequeue.Local) {
 	no(t, q.Redrive(ctx, fourth.Token.Task))
 	snapshot, err := q.Drain(ctx, 0)
 	no(t, err)
+	no(t, q.Restore(ctx, snapshot))
+	snapshot.ID = "the same by another name"
 	no(t, q.Restore(ctx, snapshot))
 	fifth := leaseAs(t, q, "")
 	no(t, fifth.DeadLetter(ctx, errors.New("no such disk")))

@@ -88,10 +88,13 @@ func Example_adapter() {
 	// i-1 <nil>
 }
 
-// backlog is what DrainPendingItemsAsync gave, as JSON.
+// backlog is what DrainPendingItemsAsync gave, as JSON, and then an item as
+// OmniRelay's drain gave it.
 const backlog = `[{"value":{"resourceType":"vm","resourceId":"i-1","partitionKey":"eu","payloadEncoding":"raw","body":"AQI="},
 "attempt":2,"enqueuedAt":"2026-11-21T12:20:01.1234567+00:00","lastError":{"message":"no answer","code":"error.vm"},
-"sequenceId":17,"lastOwnershipToken":{"sequenceId":17,"attempt":2,"leaseId":"6f1c2a7e-9b0d-4c55-a1b2-00112233aabb"}}]`
+"sequenceId":17,"lastOwnershipToken":{"sequenceId":17,"attempt":2,"leaseId":"6f1c2a7e-9b0d-4c55-a1b2-00112233aabb"}},
+{"payload":{"resourceType":"vm","resourceId":"i-2","partitionKey":"eu","payloadEncoding":"raw","body":"AQI="},
+"attempt":1,"enqueuedAt":"2026-11-21T12:20:02Z","lastError":null,"sequenceId":18}]`
 
 // The backlog of the old queue moves over as the JSON it drains to.
 func Example_backlog() {
@@ -107,6 +110,9 @@ func Example_backlog() {
 	for _, item := range items {
 		item["origin"] = json.RawMessage(`"00000000000000a1"`) // stands for the old queue: one for each
 		delete(item, "lastOwnershipToken")                     // nobody here granted it
+		if item["value"] == nil {
+			item["value"] = item["payload"] // as OmniRelay's drain calls it
+		}
 		text, _ := json.Marshal(item)
 		var t leasequeue.Task
 		if err := json.Unmarshal(text, &t); err != nil {
@@ -117,10 +123,13 @@ func Example_backlog() {
 	if err := q.Restore(ctx, s); err != nil {
 		log.Fatal(err)
 	}
-	l, _ := q.Lease(ctx)
-	fmt.Println(l.Payload.ResourceID, "attempt", l.Attempt, "after", l.LastError.Message)
+	for range s.Tasks {
+		l, _ := q.Lease(ctx)
+		fmt.Println(l.Payload.ResourceID, "attempt", l.Attempt, "after", l.LastError)
+	}
 	// Output:
 	// i-1 attempt 2 after no answer
+	// i-2 attempt 1 after <nil>
 }
 
 // Backpressure: a monitor, whose listener switches limiters by itself.

@@ -8,7 +8,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -98,7 +100,7 @@ func TestCannotListen(t *testing.T) {
 // start runs the command, and gives what it writes line by line.
 func start(t *testing.T, args ...string) (*exec.Cmd, *bufio.Scanner) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // then what awaits it ends, too
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute) // then what awaits it ends, too
 	t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, os.Args[0], args...)
 	cmd.Env = append(os.Environ(), "ORDERS=1")
@@ -135,21 +137,27 @@ func pause(t *testing.T) {
 	}
 }
 
+// address is one that nobody listens at. Its port is below those that systems give
+// to who asks for any, so that nobody comes to have it meanwhile.
 func address(t *testing.T) string {
 	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
+	for range 100 {
+		l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(20_000)))
+		if err == nil {
+			defer l.Close()
 
-	return l.Addr().String()
+			return l.Addr().String()
+		}
+	}
+	t.Fatal("there is no free port")
+
+	return ""
 }
 
 // do gives the answer to a request, and 0 where there is none.
 func do(t *testing.T, method, url, body string) (status int, answer []byte) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
 	if err != nil {

@@ -93,7 +93,7 @@ type panel struct {
 	FieldConfig *fields     `json:"fieldConfig,omitempty"`
 	Options     any         `json:"options,omitempty"`
 	Targets     []target    `json:"targets,omitempty"`
-	Panels      []panel     `json:"panels,omitempty"`
+	Panels      []panel     `json:"panels,omitzero"` // of a row: none, as its charts follow it
 }
 
 type gridPos struct {
@@ -203,7 +203,8 @@ func layOut(rows []row) []panel {
 	y := 0
 	for _, r := range rows {
 		open := false
-		place(panel{Type: "row", Title: r.title, Repeat: r.repeat, Collapsed: &open}, gridPos{H: 1, W: width, Y: y})
+		heading := panel{Type: "row", Title: r.title, Repeat: r.repeat, Collapsed: &open, Panels: []panel{}}
+		place(heading, gridPos{H: 1, W: width, Y: y})
 		y++
 		x := 0
 		for _, c := range r.charts {
@@ -272,10 +273,7 @@ func (c *chart) asLines(p *panel) {
 	zero := 0
 	p.FieldConfig.Defaults.Min = &zero
 	p.FieldConfig.Defaults.Custom = map[string]any{"lineWidth": 1, "fillOpacity": 10, "showPoints": "never"}
-	p.Options = map[string]any{
-		"legend":  map[string]any{"displayMode": "list", "placement": "bottom", "showLegend": true},
-		"tooltip": map[string]any{"mode": "multi", "sort": "desc"},
-	}
+	p.Options = map[string]any{"legend": legend(), "tooltip": map[string]any{"mode": "multi", "sort": "desc"}}
 	for _, legend := range c.dashed {
 		p.FieldConfig.Overrides = append(p.FieldConfig.Overrides, override{
 			matcher{"byRegexp", "/^" + legend + "/"},
@@ -294,9 +292,13 @@ func (c *chart) asStates(p *panel) {
 		"0": {"open", "green", 0}, "1": {"backpressure", "orange", 1},
 	}}}
 	p.Options = map[string]any{
-		"legend":      map[string]any{"displayMode": "list", "placement": "bottom", "showLegend": true},
+		"legend": legend(), "tooltip": map[string]any{"mode": "single", "sort": "none"},
 		"mergeValues": true, "showValue": "auto", "rowHeight": 0.9,
 	}
+}
+
+func legend() map[string]any {
+	return map[string]any{"displayMode": "list", "placement": "bottom", "showLegend": true, "calcs": []string{}}
 }
 
 // selector is what every expression of the dashboard selects by.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -189,6 +190,44 @@ func TestDashboardIsLaidOut(t *testing.T) {
 			t.Errorf("%s: %d targets, of %v", p.Title, len(refs), p.Datasource)
 		}
 	}
+}
+
+// Panels have the fields that Grafana's schema wants them to have, and units that
+// it knows.
+func TestDashboardIsComplete(t *testing.T) {
+	t.Parallel()
+	var b struct{ Panels []map[string]any }
+	if err := json.Unmarshal(rendered(t, Options{}, time.Minute)[Dashboard], &b); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string][]string{
+		"row":            {"collapsed", "panels", "gridPos"},
+		"timeseries":     {"fieldConfig.overrides", "options.legend.calcs", "options.tooltip.mode", "options.tooltip.sort"},
+		"state-timeline": {"fieldConfig.overrides", "options.legend.calcs", "options.tooltip.mode", "options.tooltip.sort"},
+	}
+	for _, p := range b.Panels {
+		if want[p["type"].(string)] == nil {
+			t.Errorf("%s: a panel of type %s", p["title"], p["type"])
+		}
+		for _, path := range want[p["type"].(string)] {
+			if at(p, path) == nil {
+				t.Errorf("%s has no %s", p["title"], path)
+			}
+		}
+		if unit := at(p, "fieldConfig.defaults.unit"); !slices.Contains([]any{nil, "", "short", "s", "ms", "ops"}, unit) {
+			t.Errorf("%s: unit %q", p["title"], unit)
+		}
+	}
+}
+
+// at is what lies at a path in an object; nil if nothing does.
+func at(object any, path string) any {
+	for key := range strings.SplitSeq(path, ".") {
+		m, _ := object.(map[string]any)
+		object = m[key]
+	}
+
+	return object
 }
 
 // The same queues give the same bytes, and no queue is needed.

@@ -49,11 +49,7 @@ func TestDocsLead(t *testing.T) {
 	for _, m := range target.FindAllStringSubmatch(read(t, "Makefile"), -1) {
 		targets = append(targets, m[1])
 	}
-	documents, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
-	if err != nil || len(documents) == 0 {
-		t.Fatalf("no documents: %v", err)
-	}
-	for _, path := range append(documents, filepath.Join(root, "README.md")) {
+	for _, path := range documents(t) {
 		text, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
@@ -69,6 +65,28 @@ func TestDocsLead(t *testing.T) {
 			}
 		}
 	}
+}
+
+// documents are all there are in the repository.
+func documents(t *testing.T) (all []string) {
+	t.Helper()
+	err := filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (d.Name() == "testdata" || strings.HasPrefix(d.Name(), ".") && path != root):
+			return filepath.SkipDir
+		case filepath.Ext(path) == ".md":
+			all = append(all, path)
+		}
+
+		return nil
+	})
+	if err != nil || len(all) < 20 {
+		t.Fatalf("there are %d documents: %v", len(all), err)
+	}
+
+	return all
 }
 
 // leads says what is wrong with a link of the document at from, if anything.

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
-	"go.uber.org/goleak"
 
 	"github.com/tqgen/tqgen/examples/lease"
 	"github.com/tqgen/tqgen/examples/lease/leasequeue"
@@ -229,7 +228,7 @@ func TestReplicationPeersAreCapped(t *testing.T) {
 // Detached or closed, a source and a sink are nobody's business, and no
 // goroutine is left. Invariant 41.
 func TestInvariant41ReplicationDetaches(t *testing.T) {
-	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	defer leavesNothing(t)()
 	q := open(t, tq.Options{Capacity: 4})
 	a, b := newMeters(t), newMeters(t)
 	ra, rb := a.register(t), b.register(t)

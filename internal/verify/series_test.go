@@ -11,7 +11,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.opentelemetry.io/otel/metric"
-	"go.uber.org/goleak"
 
 	"github.com/tqgen/tqgen/examples/lease/leasequeue"
 	"github.com/tqgen/tqgen/golden/accept/labels"
@@ -257,7 +256,7 @@ func TestOwnInstruments(t *testing.T) {
 
 // A host is reported once, without a queue, until it is detached. Invariant 41.
 func TestInvariant41Host(t *testing.T) {
-	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	defer leavesNothing(t)()
 	h, err := diagnostics.New(diagnostics.Options{})
 	must(t, err)
 	defer h.Close()

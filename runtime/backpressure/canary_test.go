@@ -296,9 +296,9 @@ func TestCanaryUnderLoad(t *testing.T) {
 	c.pick.Store(uint32(backpressure.PickNew))
 	stop()
 	all.Wait()
-	wait(t, func() bool {
+	wait(func() bool {
 		states := c.told.states()
-		return states[len(states)-1] == c.canary.State().Active
+		return len(states) > 0 && states[len(states)-1] == c.canary.State().Active
 	})
 	compareGenerations(t, c.told.all())
 }

@@ -201,43 +201,48 @@ func TestLimiterSwitchUnderLoad(t *testing.T) {
 	selector := s.Selector()
 
 	const workers, each = 8, 300
-	var all sync.WaitGroup
-	for range workers {
-		all.Go(func() {
-			for range each {
-				release, err := selector().Acquire(t.Context())
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				if _, err := q.Enqueue(t.Context(), lease.ResourceLease{}); err != nil {
-					t.Error(err)
-				}
-				release()
-				if release, _, ok := s.TryAcquire(); ok {
+	rush := func() {
+		var all sync.WaitGroup
+		for range workers {
+			all.Go(func() {
+				for range each {
+					release, err := selector().Acquire(t.Context())
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					if _, err := q.Enqueue(t.Context(), lease.ResourceLease{}); err != nil {
+						t.Error(err)
+					}
 					release()
+					if release, _, ok := s.TryAcquire(); ok {
+						release()
+					}
 				}
-			}
-		})
-		all.Go(func() {
-			for range each {
-				l, err := q.Lease(t.Context())
-				if err == nil {
-					err = l.Complete(t.Context())
+			})
+			all.Go(func() {
+				for range each {
+					l, err := q.Lease(t.Context())
+					if err == nil {
+						err = l.Complete(t.Context())
+					}
+					if err != nil {
+						t.Error(err)
+					}
 				}
-				if err != nil {
-					t.Error(err)
-				}
-			}
-		})
+			})
+		}
+		all.Wait()
 	}
-	all.Wait()
+	for rush(); m.State().Generation < 2; { // it was not thrown: nobody was behind
+		rush()
+	}
 	if many.InUse() != 0 || few.InUse() != 0 {
 		t.Errorf("%d and %d places were not given back", many.InUse(), few.InUse())
 	}
-	wait(t, func() bool { return selector() == backpressure.Limiter(many) })
+	wait(func() bool { return selector() == backpressure.Limiter(many) })
 	q.add(3)
-	wait(t, func() bool { // earlier signals may still be on their way
+	wait(func() bool { // earlier signals may still be on their way
 		release, err := s.Acquire(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -246,9 +251,6 @@ func TestLimiterSwitchUnderLoad(t *testing.T) {
 
 		return few.InUse() == 1
 	})
-	if m.State().Generation < 3 {
-		t.Errorf("the switch was thrown %d times, which shows nothing", m.State().Generation)
-	}
 }
 
 // A switch that comes late, or is closed, stands as it should.

@@ -60,11 +60,15 @@ func (q *QueueHealth) hold(what string, n, degraded, unhealthy int) int {
 	}
 }
 
-// ready is 503 while a queue is unhealthy.
-func (h *Host) ready(w http.ResponseWriter, _ *http.Request) {
+// ready is 503 while a queue is unhealthy. Who may not read gets the status alone,
+// for probes cannot sign in.
+func (h *Host) ready(w http.ResponseWriter, r *http.Request) {
 	health, status := h.Health(), http.StatusOK
 	if health.Status == "unhealthy" {
 		status = http.StatusServiceUnavailable
+	}
+	if h.o.Authorize != nil && h.o.Authorize(r, Read) != nil {
+		health.Queues = []QueueHealth{}
 	}
 	replyStatus(w, status, health)
 }

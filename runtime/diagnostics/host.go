@@ -31,7 +31,7 @@ const NoReplication = -1
 
 // Options are how a host shows what is attached. The zero Options are of use.
 type Options struct {
-	Ring           int           // events kept; 0 means 4096
+	Ring           int           // events kept of each type; 0 means 4096
 	Interval       time.Duration // between two taskqueue.stats of a queue; 0 means a second
 	Heartbeat      time.Duration // between two signs of life on a quiet stream; 0 means 15 seconds
 	WriteTimeout   time.Duration // for what is written to a client at a time; 0 means 10 seconds
@@ -214,12 +214,15 @@ type monitor struct {
 }
 
 // AttachMonitor shows the signals of m until it is detached or the host is closed.
-// The error matches tq.ErrClosed.
+// It is an error to attach it twice; the error matches tq.ErrClosed after Close.
 func (h *Host) AttachMonitor(m backpressure.Source) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.over {
+	switch {
+	case h.over:
 		return tq.ErrClosed
+	case slices.ContainsFunc(h.monitors, func(a *monitor) bool { return a.source == m }):
+		return fmt.Errorf("diagnostics: this monitor of queue %q is attached already", m.State().Queue)
 	}
 	h.monitors = append(h.monitors, &monitor{m, m.Subscribe(func(_ context.Context, s backpressure.Signal) error {
 		h.publish(TypeBackpressure, s.Queue, s)

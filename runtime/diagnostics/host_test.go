@@ -1,6 +1,7 @@
 package diagnostics_test
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -229,6 +230,7 @@ func TestInvariant39EveryField(t *testing.T) {
 		stats := decode[diagnostics.QueueStats](t, e.Data)
 		wantStats := diagnostics.QueueStats{
 			Queue: "resource-lease", ObservedAt: stats.ObservedAt, Pending: 4, Dead: 1, Capacity: 16, High: 4, Low: 1,
+			State:            "open",
 			OldestAgeSeconds: 0.5, WaitP50Seconds: 0.3, WaitP99Seconds: 0.3,
 			Attempts: [7]uint64{1}, Replication: []diagnostics.Replication{},
 			Total:  diagnostics.Outcomes{Enqueued: 5, Leased: 1, Failed: 1, DeadLettered: 1},
@@ -434,8 +436,11 @@ func TestQueries(t *testing.T) {
 		if diff := cmp.Diff(want, kinds); diff != "" || len(page.Events) != 2 || rest.Missed != 0 {
 			t.Errorf("history (-want +got):\n%s", diff)
 		}
-		if status, _ := answer(h, http.MethodGet, root+"/history?after=x"); status != http.StatusBadRequest {
-			t.Errorf("history behind nonsense: %d", status)
+		epoch, _, _ := strings.Cut(page.Next, ".")
+		for _, after := range []string{"x", epoch + ".99", epoch + ".18446744073709551615"} {
+			if status, _ := answer(h, http.MethodGet, root+"/history?after="+after); status != http.StatusBadRequest {
+				t.Errorf("history behind %s: %d", after, status)
+			}
 		}
 		_, body = answer(h, http.MethodGet, root+"/snapshot")
 		if s := decode[diagnostics.Snapshot](t, []byte(body)); len(s.Queues) != 1 || s.Queues[0].Dead != 3 {
@@ -557,11 +562,38 @@ func TestDetach(t *testing.T) {
 		if _, body := answer(h, http.MethodGet, root+"/latest?types=taskqueue.backpressure"); strings.Contains(body, "true") {
 			t.Errorf("of a monitor that is detached: %s", body)
 		}
+		must(t, h.AttachMonitor(m))
+		if err := h.AttachMonitor(m); err == nil {
+			t.Error("a monitor was attached twice")
+		}
+		must(t, h.DetachMonitor(m))
 		attach(t, h)
 		if health := h.Health(); len(health.Queues) != 1 || health.Queues[0].Pending != 0 {
 			t.Errorf("after the change: %+v", health.Queues)
 		}
 	})
+}
+
+// A queue that takes nothing any more says why.
+func TestState(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, diagnostics.Options{})
+	q := attach(t, h)
+	is := func(want string) {
+		t.Helper()
+		_, body := answer(h, http.MethodGet, root+"/snapshot")
+		if got := decode[diagnostics.Snapshot](t, []byte(body)).Queues[0].State; got != want {
+			t.Errorf("the state is %q, want %q", got, want)
+		}
+	}
+	is("open")
+	_, err := q.Drain(t.Context(), 0)
+	must(t, err)
+	is("drained")
+	must(t, q.Reopen())
+	is("open")
+	must(t, q.Close())
+	is("closed")
 }
 
 // A backlog makes the service not ready, never dead.
@@ -607,11 +639,89 @@ func TestHealth(t *testing.T) {
 	})
 }
 
+// Probes learn whether a service is ready without signing in, and no more.
+func TestReadyForStrangers(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, diagnostics.Options{
+		Authorize:  func(*http.Request, diagnostics.Action) error { return errors.New("sign in") },
+		Thresholds: diagnostics.Thresholds{PendingUnhealthy: 1},
+	})
+	enqueue(t, attach(t, h), 1)
+	status, body := answer(h, http.MethodGet, "/readyz")
+	if want := `{"status":"unhealthy","queues":[]}` + "\n"; status != http.StatusServiceUnavailable || body != want {
+		t.Errorf("ready: %d %s, want %s", status, body, want)
+	}
+}
+
+// A stream that says nothing for longer than a write may take goes on, over
+// HTTP/2 too, where a deadline that passes ends it.
+func TestQuietStreamStays(t *testing.T) {
+	t.Parallel()
+	for _, http2 := range []bool{false, true} {
+		t.Run(fmt.Sprintf("HTTP/2: %v", http2), func(t *testing.T) {
+			t.Parallel()
+			const patience = 500 * time.Millisecond
+			h := newHost(t, diagnostics.Options{Heartbeat: 3 * patience / 2, WriteTimeout: patience})
+			server := httptest.NewUnstartedServer(h)
+			server.EnableHTTP2 = http2
+			server.Config.WriteTimeout = patience
+			server.StartTLS()
+			t.Cleanup(server.Close)
+			t.Cleanup(func() { h.Close() })
+			answer, err := server.Client().Get(server.URL + root)
+			must(t, err)
+			defer answer.Body.Close()
+			lines := bufio.NewScanner(answer.Body)
+			for signs := 0; signs < 2; {
+				if !lines.Scan() {
+					t.Fatalf("%s: %v after %d signs of life", answer.Proto, lines.Err(), signs)
+				}
+				if strings.HasPrefix(lines.Text(), ":") {
+					signs++
+				}
+			}
+		})
+	}
+}
+
+// HEAD asks for the header of a stream, and does not get a stream.
+func TestStreamHead(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, diagnostics.Options{})
+	for _, path := range []string{root, "/omnirelay/control/backpressure/stream"} {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequestWithContext(ctx, http.MethodHead, path, nil))
+		if kind := w.Header().Get("Content-Type"); ctx.Err() != nil || w.Code != http.StatusOK || kind != "text/event-stream" {
+			t.Errorf("HEAD %s: %v, %d, %q", path, ctx.Err(), w.Code, kind)
+		}
+	}
+}
+
+// deaf is a response that cannot be flushed, such as one of a middleware that
+// hides what it wraps.
+type deaf struct{ http.ResponseWriter }
+
+// Where nothing can be streamed the answer says so, and is no stream that ends.
+func TestStreamWithoutFlush(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, diagnostics.Options{})
+	w := httptest.NewRecorder()
+	h.ServeHTTP(deaf{w}, httptest.NewRequestWithContext(t.Context(), http.MethodGet, root, nil))
+	if w.Code != http.StatusInternalServerError || !strings.Contains(w.Body.String(), "not supported") {
+		t.Errorf("%d %q", w.Code, w.Body)
+	}
+	if n := h.Subscribers(); n != 0 {
+		t.Errorf("%d streams are open", n)
+	}
+}
+
 // Over a real connection, with a client that comes back when the server has gone
 // away for a while.
 func TestRealConnection(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, diagnostics.Options{Interval: time.Millisecond})
+	h := newHost(t, diagnostics.Options{Interval: 5 * time.Millisecond, Ring: 1 << 15}) // keeps what came meanwhile
 	attach(t, h)
 	server := httptest.NewServer(h)
 	defer server.Close()

@@ -66,6 +66,14 @@ func TestPage(t *testing.T) {
 	if w, _ := get("/diagnostics/nothing"); w.Code != http.StatusNotFound {
 		t.Errorf("what is not there: %d", w.Code)
 	}
+	server := httptest.NewServer(http.StripPrefix("/ops", h))
+	t.Cleanup(server.Close)
+	page, err := http.Get(server.URL + "/ops/diagnostics") //nolint:noctx // to the test's own server
+	must(t, err)
+	must(t, page.Body.Close())
+	if path := page.Request.URL.Path; page.StatusCode != http.StatusOK || path != "/ops/diagnostics/" {
+		t.Errorf("below a prefix, without a slash: %d at %s", page.StatusCode, path)
+	}
 	_, script := get("/diagnostics/page.js")
 	for _, word := range []string{"innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "://"} {
 		if at := strings.Index(strings.ReplaceAll(script, "http://www.w3.org/2000/svg", ""), word); at >= 0 {

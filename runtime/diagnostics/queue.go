@@ -30,7 +30,8 @@ type QueueStats struct {
 	High     int `json:"highWatermark"`
 	Low      int `json:"lowWatermark"`
 
-	Paused bool `json:"paused"` // no tasks are granted
+	Paused bool   `json:"paused"` // no tasks are granted
+	State  string `json:"state"`  // "open", "drained", "closed", or "deposed" by another owner
 
 	OldestAgeSeconds float64 `json:"oldestAgeSeconds"` // of the task that is ready longest
 	// Waits are those from ready to leased since the time before, of at most
@@ -145,13 +146,27 @@ func (q *queue) now(now time.Time) QueueStats {
 	return QueueStats{
 		Queue: q.name, ObservedAt: now,
 		Pending: s.Pending(), Delayed: s.Delayed, Active: s.Active(), Dead: s.Dead, Capacity: s.Capacity,
-		Paused: s.Paused, High: o.High, Low: max(o.Low, 0), OldestAgeSeconds: s.OldestReady.Seconds(),
+		Paused: s.Paused, State: state(q.probe.Closed()), High: o.High, Low: max(o.Low, 0), OldestAgeSeconds: s.OldestReady.Seconds(),
 		WaitingProducers: s.WaitingProducers, WaitingConsumers: s.WaitingConsumers,
 		Total: Outcomes{
 			s.Enqueued, s.Granted, s.Completed, s.Failed, s.Requeued, s.Expired, s.DeadLettered,
 			r.Full + r.Closed + r.Drained + r.Deposed + r.Cancelled + r.TimedOut,
 		},
 		Readers: s.Readers, Lag: uint64(s.SlowestLag), Replication: []Replication{},
+	}
+}
+
+// state is QueueStats.State.
+func state(closed error) string {
+	switch {
+	case closed == nil:
+		return "open"
+	case errors.Is(closed, tq.ErrDeposed):
+		return "deposed"
+	case errors.Is(closed, tq.ErrDrained):
+		return "drained"
+	default:
+		return "closed"
 	}
 }
 

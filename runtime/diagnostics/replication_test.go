@@ -144,7 +144,7 @@ func TestInvariant39Replication(t *testing.T) {
 // neither queue nor sink wait for it; other events are not pushed out.
 func TestReplicationUnderLoad(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, diagnostics.Options{ReplicationRate: 50})
+	h := newHost(t, diagnostics.Options{ReplicationRate: 50, Ring: 1 << 16}) // for as long as it may take
 	q, err := leasequeue.New(tq.Options{Capacity: 64})
 	must(t, err)
 	defer q.Close()

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"sync"
@@ -54,21 +55,35 @@ type Bye struct {
 	Reason string `json:"reason"`
 }
 
-// ring keeps the latest events. Readers are places in it.
+// kinds are the types of events that are published, each with a lane in the ring.
+var kinds = [...]string{
+	TypeBackpressure, TypeStats, TypeDeadLetter, TypeReplication, TypeReplicas, TypeGap,
+}
+
+// ring keeps the latest events, so many of each type: what is frequent does not
+// push out what is rare. Readers are places in it.
 type ring struct {
 	epoch string // of this host, in ids
+	size  int    // of a lane
 
-	mu     sync.Mutex
-	events []Event
-	last   uint64 // sequence of the latest event
-	// signals are the latest of each queue with a monitor: they are far between,
-	// and what is frequent must not have the last one forgotten.
+	mu    sync.Mutex
+	lanes [len(kinds)]lane // in the order of kinds
+	last  uint64           // sequence of the latest event
+	// signals are the latest of each queue with a monitor, whatever the signals of
+	// others push out.
 	signals map[string]Event
 	more    chan struct{} // closed with the next one; nil: nobody waits
 }
 
+// lane is the events of one type. They are numbered from 0 on.
+type lane struct {
+	kept []Event // of them, the latest
+	n    int     // how many there were
+	gone uint64  // sequence of the latest one that is no longer kept; 0 if all are
+}
+
 func newRing(size int) *ring {
-	return &ring{epoch: fmt.Sprintf("%x", time.Now().UnixNano()), events: make([]Event, size), signals: map[string]Event{}}
+	return &ring{epoch: fmt.Sprintf("%x", time.Now().UnixNano()), size: size, signals: map[string]Event{}}
 }
 
 // publish numbers an event and keeps it. It never waits.
@@ -77,8 +92,10 @@ func (r *ring) publish(kind, queue string, data json.RawMessage) {
 	defer r.mu.Unlock()
 	r.last++
 	id := r.id(r.last)
-	e := Event{id, kind, queue, data, r.last, frame(id, kind, data)}
-	*r.at(r.last) = e
+	f := frame(id, kind, data)
+	end := len(f) - len("\n\n")
+	e := Event{id, kind, queue, f[end-len(data) : end : end], r.last, f}
+	r.lanes[slices.Index(kinds[:], kind)].keep(e, r.size)
 	if kind == TypeBackpressure {
 		r.signals[queue] = e
 	}
@@ -88,15 +105,24 @@ func (r *ring) publish(kind, queue string, data json.RawMessage) {
 	}
 }
 
-func (r *ring) at(sequence uint64) *Event { return &r.events[sequence%uint64(len(r.events))] }
-
-// first is the sequence of the oldest event that is kept; mu is held.
-func (r *ring) first() uint64 {
-	if size := uint64(len(r.events)); r.last >= size {
-		return r.last - size + 1
+func (l *lane) keep(e Event, size int) {
+	if len(l.kept) < size {
+		l.kept = append(l.kept, e)
+	} else {
+		l.gone = l.at(l.n).sequence
+		*l.at(l.n) = e
 	}
+	l.n++
+}
 
-	return 1
+func (l *lane) at(i int) *Event { return &l.kept[i%len(l.kept)] }
+
+// after is the number of the first event that is kept behind a sequence; n if
+// there is none.
+func (l *lane) after(sequence uint64) int {
+	first := l.n - len(l.kept)
+
+	return first + sort.Search(len(l.kept), func(i int) bool { return l.at(first+i).sequence > sequence })
 }
 
 // position is the sequence of the latest event.
@@ -107,44 +133,84 @@ func (r *ring) position() uint64 {
 	return r.last
 }
 
-// after appends up to limit events behind a sequence to dst. missed is how many
-// of those are no longer kept. If there is nothing, more is closed when there is.
+// after appends up to limit events behind a sequence to dst, those of the types
+// that are wanted. to is how far it has looked. If there is nothing, more is
+// closed when there is anything.
+//
+// If some that are wanted are no longer kept, missed is how many of all are not.
 func (r *ring) after(
-	sequence uint64, limit int, dst []Event,
-) (events []Event, missed uint64, more <-chan struct{}) {
+	sequence uint64, limit int, f *Filter, dst []Event,
+) (events []Event, to, missed uint64, more <-chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if first := r.first(); sequence+1 < first {
-		missed = first - sequence - 1
-		sequence = first - 1
+	var next [len(kinds)]int
+	gone, kept := false, uint64(0)
+	for i := range r.lanes {
+		l := &r.lanes[i]
+		next[i] = l.after(sequence)
+		kept += uint64(l.n - next[i])
+		if f.wantsType(kinds[i]) {
+			gone = gone || l.gone > sequence
+		} else {
+			next[i] = l.n
+		}
 	}
-	for sequence < r.last && len(dst) < limit {
-		sequence++
-		dst = append(dst, *r.at(sequence))
+	if gone {
+		missed = r.last - sequence - kept
 	}
-	if len(dst) > 0 || missed > 0 {
-		return dst, missed, nil
+	events, to = r.merge(&next, limit, dst)
+	if len(events) > 0 || missed > 0 {
+		return events, to, missed, nil
 	}
 	if r.more == nil {
 		r.more = make(chan struct{})
 	}
 
-	return dst, 0, r.more
+	return events, to, 0, r.more
 }
 
-// latest is the latest event that fits; false if none is kept. The latest signal
-// of a queue always is.
-func (r *ring) latest(fits func(*Event) bool) (Event, bool) {
+// merge appends up to limit events to dst, in their order, from those numbered
+// next in each lane. to is the last one's sequence, or the latest one's if those
+// are all. mu is held.
+func (r *ring) merge(next *[len(kinds)]int, limit int, dst []Event) (events []Event, to uint64) {
+	for len(dst) < limit {
+		oldest := -1
+		for i := range r.lanes {
+			if next[i] < r.lanes[i].n && (oldest < 0 || r.next(next, i).sequence < r.next(next, oldest).sequence) {
+				oldest = i
+			}
+		}
+		if oldest < 0 {
+			return dst, r.last
+		}
+		dst = append(dst, *r.next(next, oldest))
+		next[oldest]++
+	}
+
+	return dst, dst[len(dst)-1].sequence
+}
+
+func (r *ring) next(next *[len(kinds)]int, i int) *Event { return r.lanes[i].at(next[i]) }
+
+// latest is the latest event that is wanted; false if none is kept. The latest
+// signal of a queue always is.
+func (r *ring) latest(f *Filter) (Event, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for seq := r.last; seq >= r.first() && seq > 0; seq-- {
-		if e := r.at(seq); fits(e) {
-			return *e, true
+	var newest Event
+	for i := range r.lanes {
+		if kinds[i] == TypeGap || !f.wantsType(kinds[i]) {
+			continue
+		}
+		l := &r.lanes[i]
+		for n := l.n - 1; n >= l.n-len(l.kept) && l.at(n).sequence > newest.sequence; n-- {
+			if f.wants(l.at(n)) {
+				newest = *l.at(n)
+			}
 		}
 	}
-	newest := Event{}
 	for _, e := range r.signals {
-		if e.sequence > newest.sequence && fits(&e) {
+		if e.sequence > newest.sequence && f.wants(&e) {
 			newest = e
 		}
 	}

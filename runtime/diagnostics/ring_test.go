@@ -12,6 +12,10 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tqgen/tqgen/runtime/tq"
 )
 
 // account is a client that accounts for every number: each event it gets is the
@@ -78,7 +82,7 @@ func (a *account) take(b []byte) error {
 		return nil
 	}
 	id := a.ring.id(a.next)
-	if want := frame(id, "test", fmt.Append(nil, a.next)); !bytes.Equal(b, want) {
+	if want := frame(id, TypeStats, fmt.Append(nil, a.next)); !bytes.Equal(b, want) {
 		return fmt.Errorf("got %q, want %q", b, want)
 	}
 	a.next++
@@ -92,7 +96,7 @@ func (a *account) take(b []byte) error {
 func TestInvariant38EveryClientAccounts(t *testing.T) {
 	t.Parallel()
 	const clients, stalled, published = 100, 10, 50_000
-	h, err := New(Options{Interval: time.Hour})
+	h, err := New(Options{Interval: time.Hour, Heartbeat: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +120,7 @@ func TestInvariant38EveryClientAccounts(t *testing.T) {
 		<-a.started
 	}
 	for i := range published {
-		h.ring.publish("test", "", fmt.Append(nil, i+1))
+		h.ring.publish(TypeStats, "", fmt.Append(nil, i+1))
 	}
 	close(reads)
 	all.Wait()
@@ -136,29 +140,76 @@ func TestInvariant38EveryClientAccounts(t *testing.T) {
 // A ring keeps the latest events, whatever its readers do.
 func TestRing(t *testing.T) {
 	t.Parallel()
-	r := newRing(4)
-	if _, _, more := r.after(0, 10, nil); more == nil {
+	r, all := newRing(4), &Filter{}
+	if _, _, _, more := r.after(0, 10, all, nil); more == nil {
 		t.Error("an empty ring has something")
 	}
 	for i := range 10 {
-		r.publish("test", "", fmt.Append(nil, i+1))
+		r.publish(TypeStats, "", fmt.Append(nil, i+1))
 	}
-	found, missed, _ := r.after(3, 2, nil)
-	if len(found) != 2 || found[0].sequence != 7 || missed != 3 {
-		t.Errorf("%d found from %d, %d missed", len(found), found[0].sequence, missed)
+	found, to, missed, _ := r.after(3, 2, all, nil)
+	if len(found) != 2 || found[0].sequence != 7 || to != 8 || missed != 3 {
+		t.Errorf("%d found from %d to %d, %d missed", len(found), found[0].sequence, to, missed)
 	}
 	var told atomic.Bool
-	_, _, more := r.after(10, 10, nil)
+	_, _, _, more := r.after(10, 10, all, nil)
 	done := make(chan struct{})
 	go func() {
 		<-more
 		told.Store(true)
 		close(done)
 	}()
-	r.publish("test", "", nil)
+	r.publish(TypeStats, "", nil)
 	<-done
 	if !told.Load() {
 		t.Error("nobody was told")
+	}
+}
+
+// What is frequent pushes out nothing of another type, and who does not want it
+// misses nothing.
+func TestRingKeepsWhatIsRare(t *testing.T) {
+	t.Parallel()
+	r := newRing(3)
+	for i := range 20 {
+		r.publish(TypeReplication, "", nil)
+		if i%8 == 0 {
+			r.publish(TypeBackpressure, "", nil) // 2, 11, 20
+		}
+	}
+	type answer struct {
+		Sequences  []uint64
+		To, Missed uint64
+	}
+	for _, c := range []struct {
+		name  string
+		types []string
+		after uint64
+		limit int
+		want  answer
+	}{
+		{"of a type", []string{TypeBackpressure}, 0, 10, answer{[]uint64{2, 11, 20}, 23, 0}},
+		{"of a type, not all", []string{TypeBackpressure}, 2, 1, answer{[]uint64{11}, 11, 0}},
+		{"of a type that never came", []string{TypeDeadLetter}, 0, 10, answer{nil, 23, 0}},
+		{"all, too late", nil, 1, 10, answer{[]uint64{2, 11, 20, 21, 22, 23}, 23, 16}},
+		{"all, of two lanes", nil, 19, 3, answer{[]uint64{20, 21, 22}, 22, 0}},
+		{"all, with nothing new", nil, 23, 3, answer{nil, 23, 0}},
+	} {
+		found, to, missed, more := r.after(c.after, c.limit, &Filter{Types: c.types}, nil)
+		got := answer{To: to, Missed: missed}
+		for _, e := range found {
+			got.Sequences = append(got.Sequences, e.sequence)
+		}
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", c.name, diff)
+		}
+		if (more == nil) != (len(found) > 0) {
+			t.Errorf("%s: to be waited for: %v", c.name, more != nil)
+		}
+	}
+	r.publish(TypeBackpressure, "", nil) // pushes 2 out
+	if _, _, missed, _ := r.after(1, 10, &Filter{Types: []string{TypeBackpressure}}, nil); missed == 0 {
+		t.Error("nothing is said of a signal that is no longer kept")
 	}
 }
 
@@ -167,26 +218,33 @@ func TestRing(t *testing.T) {
 func TestLatestSignalStays(t *testing.T) {
 	t.Parallel()
 	r := newRing(4)
-	r.publish(TypeBackpressure, "a", json.RawMessage("1"))
-	r.publish(TypeBackpressure, "b", json.RawMessage("2"))
-	r.publish(TypeBackpressure, "a", json.RawMessage("3"))
-	r.publish(TypeDeadLetter, "a", json.RawMessage("4"))
-	for range 5 {
-		r.publish(TypeReplication, "a", json.RawMessage("0"))
+	r.publish(TypeBackpressure, "b", json.RawMessage("1"))
+	r.publish(TypeDeadLetter, "b", json.RawMessage("2"))
+	for i := range 5 {
+		r.publish(TypeBackpressure, "a", fmt.Append(nil, i+3))
+		r.publish(TypeDeadLetter, "a", json.RawMessage("0"))
 	}
 	latest := func(kind string, queues ...string) string {
-		f := Filter{Types: []string{kind}, Queues: queues}
-		e, _ := r.latest(f.wants)
+		e, _ := r.latest(&Filter{Types: []string{kind}, Queues: queues})
 
 		return string(e.Data)
 	}
-	if got := latest(TypeBackpressure); got != "3" {
-		t.Errorf("the latest signal is %q, want 3", got)
+	if got := latest(TypeBackpressure); got != "7" {
+		t.Errorf("the latest signal is %q, want 7", got)
 	}
-	if got := latest(TypeBackpressure, "b"); got != "2" {
-		t.Errorf("the latest signal of b is %q, want 2", got)
+	if got := latest(TypeBackpressure, "b"); got != "1" {
+		t.Errorf("the latest signal of b is %q, want 1", got)
 	}
-	if got := latest(TypeDeadLetter); got != "" {
+	if got := latest(TypeDeadLetter, "b"); got != "" {
 		t.Errorf("a dead letter that is no longer kept: %q", got)
+	}
+}
+
+// Each way a queue can be shut has a name of its own.
+func TestStateOf(t *testing.T) {
+	t.Parallel()
+	got := []string{state(nil), state(tq.ErrDrained), state(tq.ErrClosed), state(tq.ErrDeposed)}
+	if diff := cmp.Diff([]string{"open", "drained", "closed", "deposed"}, got); diff != "" {
+		t.Errorf("states (-want +got):\n%s", diff)
 	}
 }

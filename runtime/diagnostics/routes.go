@@ -29,6 +29,10 @@ func (h *Host) mux() http.Handler {
 	for path, name := range pageFiles {
 		read(path, servePage(name))
 	}
+	m.HandleFunc("GET /diagnostics", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Location", "diagnostics/") // relative: the prefix that was stripped is not known here
+		w.WriteHeader(http.StatusTemporaryRedirect)
+	})
 	read("/omnirelay/control/backpressure", h.latestBackpressure)
 	read("/omnirelay/control/backpressure/stream", h.stream(plainBackpressure))
 	read("/omnirelay/control/lease-health", func(w http.ResponseWriter, _ *http.Request) { reply(w, h.Health()) })
@@ -119,11 +123,7 @@ func (h *Host) snapshotAt() (Snapshot, uint64) {
 
 // filter says which events a request wants: all, or those of ?types= and
 // ?queues=, which are lists with commas.
-func filter(r *http.Request) func(*Event) bool {
-	f := Filter{list(r, "types"), list(r, "queues")}
-
-	return f.wants
-}
+func filter(r *http.Request) Filter { return Filter{list(r, "types"), list(r, "queues")} }
 
 func list(r *http.Request, key string) []string {
 	if v := r.URL.Query().Get(key); v != "" {
@@ -136,7 +136,7 @@ func list(r *http.Request, key string) []string {
 // latest is the latest event that the filter lets through; 204 if there is none.
 func (h *Host) latest(w http.ResponseWriter, r *http.Request) {
 	wanted := filter(r)
-	e, ok := h.ring.latest(func(e *Event) bool { return e.Type != TypeGap && wanted(e) })
+	e, ok := h.ring.latest(&wanted)
 	if !ok {
 		w.WriteHeader(http.StatusNoContent)
 		return
@@ -146,7 +146,7 @@ func (h *Host) latest(w http.ResponseWriter, r *http.Request) {
 
 // latestBackpressure is the latest signal alone; 204 if there is none.
 func (h *Host) latestBackpressure(w http.ResponseWriter, _ *http.Request) {
-	e, ok := h.ring.latest(isBackpressure)
+	e, ok := h.ring.latest(&signals)
 	if !ok {
 		w.WriteHeader(http.StatusNoContent)
 		return
@@ -154,13 +154,15 @@ func (h *Host) latestBackpressure(w http.ResponseWriter, _ *http.Request) {
 	reply(w, e.Data)
 }
 
-func isBackpressure(e *Event) bool { return e.Type == TypeBackpressure }
+var signals = Filter{Types: []string{TypeBackpressure}}
 
 // History is a part of the events that are kept.
 type History struct {
 	Events []Event `json:"events"`
-	Missed uint64  `json:"missed"`         // events behind ?after= that are no longer kept
-	Next   string  `json:"next,omitempty"` // ?after= for what follows; "" where nothing does yet
+	// Missed is how many events behind ?after= are no longer kept, of all types; 0
+	// if all of those types are that are asked for.
+	Missed uint64 `json:"missed"`
+	Next   string `json:"next,omitempty"` // ?after= for what follows; "" where nothing does yet
 }
 
 const defaultLimit, maxLimit = 100, 1000
@@ -180,20 +182,20 @@ func (h *Host) history(w http.ResponseWriter, r *http.Request) {
 	after := uint64(0)
 	if id := r.URL.Query().Get("after"); id != "" {
 		seq, ok := h.ring.parse(id)
-		if !ok {
+		if !ok || seq > h.ring.position() {
 			http.Error(w, "after is not an id of this host", http.StatusBadRequest)
 			return
 		}
 		after = seq
 	}
-	found, missed, _ := h.ring.after(after, limit(r), nil)
+	wanted := filter(r)
+	found, _, missed, _ := h.ring.after(after, limit(r), &wanted, nil)
 	answer := History{Events: []Event{}, Missed: missed}
 	if len(found) > 0 {
 		answer.Next = found[len(found)-1].ID
 	}
-	wanted := filter(r)
 	for i := range found {
-		if wanted(&found[i]) {
+		if wanted.wants(&found[i]) {
 			answer.Events = append(answer.Events, found[i])
 		}
 	}

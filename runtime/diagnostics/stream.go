@@ -7,7 +7,7 @@ import (
 
 // style is what a stream looks like.
 type style struct {
-	filter func(*http.Request) func(*Event) bool
+	filter func(*http.Request) Filter
 	frame  func(*Event) []byte
 	own    bool // snapshot, gap, bye and ids: for clients that know them
 }
@@ -15,7 +15,7 @@ type style struct {
 var (
 	events            = style{filter, func(e *Event) []byte { return e.frame }, true}
 	plainBackpressure = style{
-		func(*http.Request) func(*Event) bool { return isBackpressure },
+		func(*http.Request) Filter { return signals },
 		func(e *Event) []byte { return append(append([]byte("data: "), e.Data...), '\n', '\n') },
 		false,
 	}
@@ -28,19 +28,27 @@ const batch = 64
 // for longer than it may, or the host is closed.
 func (h *Host) stream(s style) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		watch, err := h.watch(Watch{after: lastID(r), wanted: s.filter(r), plain: !s.own})
-		if err != nil {
-			w.Header().Set("Retry-After", "5")
-			http.Error(w, "too many streams", http.StatusServiceUnavailable)
-			return
-		}
-		defer watch.Close()
 		header := w.Header()
 		header.Set("Content-Type", "text/event-stream")
 		header.Set("Cache-Control", "no-store")
 		header.Set("X-Accel-Buffering", "no")
+		if r.Method == http.MethodHead {
+			return // a stream without events would hold its connection for good
+		}
+		watch, err := h.watch(Watch{after: lastID(r), wanted: s.filter(r), plain: !s.own})
+		if err != nil {
+			header.Set("Retry-After", "5")
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		defer watch.Close()
 		c := &client{h: h, w: w, to: http.NewResponseController(w), frame: s.frame}
-		for there := c.flush(); there; {
+		if err := c.open(); err != nil {
+			http.Error(w, "diagnostics: "+err.Error(), http.StatusInternalServerError)
+			return
+		}
+		defer c.hurry() // what the server writes behind the stream
+		for there := true; there; {
 			events, err := watch.Next(r.Context())
 			switch {
 			case err != nil:
@@ -94,13 +102,33 @@ func (c *client) give(events []Event) bool {
 	return c.flush()
 }
 
-// write gives the client so long to take b. A server that cannot set deadlines
-// does without.
+// open sends the header. The error says that w cannot stream.
+func (c *client) open() error {
+	c.hurry()
+	err := c.to.Flush()
+	c.rest()
+
+	return err
+}
+
+// hurry gives the client so long to take what is written from now on. A server
+// that cannot set deadlines does without.
+func (c *client) hurry() { _ = c.to.SetWriteDeadline(time.Now().Add(c.h.o.WriteTimeout)) }
+
+// rest takes the deadline away until there is more to write: over HTTP/2 it ends
+// a stream that is quiet, too.
+func (c *client) rest() { _ = c.to.SetWriteDeadline(time.Time{}) }
+
 func (c *client) write(b []byte) bool {
-	_ = c.to.SetWriteDeadline(time.Now().Add(c.h.o.WriteTimeout))
+	c.hurry()
 	_, err := c.w.Write(b)
 
 	return err == nil
 }
 
-func (c *client) flush() bool { return c.to.Flush() == nil }
+func (c *client) flush() bool {
+	err := c.to.Flush()
+	c.rest()
+
+	return err == nil
+}

@@ -21,13 +21,12 @@ type Filter struct {
 }
 
 func (f *Filter) wants(e *Event) bool {
-	kind := e.Type
-	if kind == TypeGap {
-		kind = TypeReplication // one that was published is of these
-	}
+	return f.wantsType(e.Type) && (len(f.Queues) == 0 || e.Queue == "" || slices.Contains(f.Queues, e.Queue))
+}
 
-	return (len(f.Types) == 0 || slices.Contains(f.Types, e.Type) || slices.Contains(f.Types, kind)) &&
-		(len(f.Queues) == 0 || e.Queue == "" || slices.Contains(f.Queues, e.Queue))
+func (f *Filter) wantsType(kind string) bool {
+	return len(f.Types) == 0 || slices.Contains(f.Types, kind) ||
+		kind == TypeGap && slices.Contains(f.Types, TypeReplication) // one that was published is of these
 }
 
 // Watch is one client of the stream, for transports: a place in the ring. It is
@@ -35,7 +34,7 @@ func (f *Filter) wants(e *Event) bool {
 type Watch struct {
 	h      *Host
 	after  string // where it begins
-	wanted func(*Event) bool
+	wanted Filter
 	plain  bool // no snapshot, gap and bye
 	begun  bool
 	over   bool
@@ -53,7 +52,7 @@ type Watch struct {
 func (h *Host) Watch(after string, f Filter) (*Watch, error) {
 	f.Types, f.Queues = slices.Clone(f.Types), slices.Clone(f.Queues)
 
-	return h.watch(Watch{after: after, wanted: f.wants})
+	return h.watch(Watch{after: after, wanted: f})
 }
 
 func (h *Host) watch(w Watch) (*Watch, error) {
@@ -162,17 +161,16 @@ func (w *Watch) read() (more <-chan struct{}) {
 	if len(w.events) > 0 { // what comes first
 		return nil
 	}
-	found, missed, more := w.h.ring.after(w.at, batch, w.found[:0])
+	found, to, missed, more := w.h.ring.after(w.at, batch, &w.wanted, w.found[:0])
 	w.found = found
 	if missed > 0 {
 		w.snapshot(&Gap{From: w.at + 1, Reason: "overrun"})
 		return nil
 	}
+	w.at = to
 	for i := range found {
-		e := &found[i]
-		w.at = e.sequence
-		if w.wanted(e) {
-			w.events = append(w.events, *e)
+		if w.wanted.wants(&found[i]) {
+			w.events = append(w.events, found[i])
 		}
 	}
 

@@ -39,7 +39,7 @@ type Header struct {
 	TraceParent string            // W3C trace context of whoever enqueued the task
 	Metadata    map[string]string // at most MaxMetadata entries
 	Term        uint64            // on Restored: that of later epochs
-	Snapshot    string            // snapshotId, on Restored: of the snapshot that brought the task
+	Snapshot    string            // snapshotId, on Restored and PassedOver: of the snapshot
 }
 
 // MaxMetadata is how many entries the metadata of an event may have.

@@ -47,6 +47,7 @@ func examples() map[string]Header {
 		{Kind: tq.Restored, Attempt: 2, Flags: tq.AtHead, Task: tq.TaskID{Origin: 0xabc, Sequence: 3}},
 		{Kind: tq.Redriven, Attempt: 1},
 		{Kind: tq.Purged, Attempt: 5},
+		{Kind: tq.PassedOver, Attempt: 2, Snapshot: "0000000000000abc-9"},
 	}
 	events := make(map[string]Header)
 	for i, r := range records {

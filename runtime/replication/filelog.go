@@ -40,6 +40,7 @@ type FileLog struct {
 	at       Position                       // of the last record; guarded by mu
 	ends     map[tq.Incarnation]tq.Sequence // where earlier incarnations ended; guarded by mu
 	unsynced int                            // records; guarded by mu
+	unmarked bool                           // no mark follows the last record; guarded by mu
 	dropped  int64                          // guarded by mu
 	broken   error                          // what can no longer be relied upon; guarded by mu
 	line     []byte                         // guarded by mu
@@ -51,14 +52,21 @@ const (
 	maxRecord   = 64 << 20
 	eventRecord = 'E'
 	stateRecord = 'S'
+
+	// syncedMark stands behind records that were synchronised before it was written, so
+	// that no crash has damaged them.
+	syncedMark = "M synchronised\n"
+
+	sector = 512 // no disk writes less at a time, nor begins elsewhere
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // OpenFileLog opens the log at path to append to it, and makes it if it is not
-// there. What a writer that died has left at its end, and is no whole record, is
-// dropped: Dropped says how much. The error is a *CorruptError if something in
-// the middle is damaged, and matches ErrLocked if the log is open already.
+// there. What a crash has left of records that were not synchronised is dropped,
+// from the first that is not whole: Dropped says how much. The error is a
+// *CorruptError if anything else is damaged, and matches ErrLocked if the log is
+// open already.
 func OpenFileLog(path string, o FileLogOptions) (*FileLog, error) {
 	held, err := lockFile(path + ".lock")
 	if err != nil {
@@ -101,6 +109,11 @@ func (l *FileLog) open() (err error) {
 	if err := l.file.Sync(); err != nil {
 		return err
 	}
+	last := make([]byte, len(syncedMark))
+	if _, err := l.file.ReadAt(last, l.size-int64(len(last))); err != nil {
+		return err
+	}
+	l.unmarked = l.size > int64(len(logMagic)) && string(last) != syncedMark
 
 	return durable.SyncFolder(filepath.Dir(l.path))
 }
@@ -123,8 +136,8 @@ func (l *FileLog) moveTo(at Position) {
 	l.at = at
 }
 
-// Dropped is how many bytes at the end of the file were no whole record when it
-// was opened.
+// Dropped is how many bytes there were behind the last record that the log goes
+// on from when it was opened.
 func (l *FileLog) Dropped() int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -181,9 +194,13 @@ func (l *FileLog) AppendSnapshot(h *tq.SnapshotHeader, encode func(dst []byte) (
 
 // write writes one record; mu is held.
 func (l *FileLog) write(kind byte, at Position, encode func(dst []byte) ([]byte, error)) error {
-	line := append(l.line[:0], "E 01234567 "...)
-	line[0] = kind
-	line, err := encode(line)
+	text := l.line[:0]
+	if l.unmarked && l.unsynced == 0 {
+		text = append(text, syncedMark...)
+	}
+	start := len(text)
+	text, err := encode(append(append(text, kind), " 01234567 "...))
+	line := text[start:]
 	switch {
 	case err != nil:
 		return err
@@ -193,24 +210,33 @@ func (l *FileLog) write(kind byte, at Position, encode func(dst []byte) ([]byte,
 		return errors.New("replication: a record with a line break in it does not fit the log")
 	}
 	putChecksum(line)
-	line = append(line, '\n')
-	l.line = line[:0]
-	if cap(line) > 1<<20 {
+	text = append(text, '\n')
+	l.line = text[:0]
+	if cap(text) > 1<<20 {
 		l.line = nil // one large record does not stay for ever
 	}
+	if err := l.put(text); err != nil {
+		return err
+	}
+	l.moveTo(at)
+	l.unmarked = true
+	if l.unsynced++; l.o.SyncEvery > 0 && l.unsynced >= l.o.SyncEvery {
+		return l.sync()
+	}
 
-	if _, err := l.file.WriteAt(line, l.size); err != nil {
+	return nil
+}
+
+// put writes text at the end of the file, or nothing of it.
+func (l *FileLog) put(text []byte) error {
+	if _, err := l.file.WriteAt(text, l.size); err != nil {
 		if cut := l.file.Truncate(l.size); cut != nil {
 			l.broken = errors.Join(err, cut)
 		}
 
 		return fmt.Errorf("replication: append to %s: %w", l.path, err)
 	}
-	l.size += int64(len(line))
-	l.moveTo(at)
-	if l.unsynced++; l.o.SyncEvery > 0 && l.unsynced >= l.o.SyncEvery {
-		return l.sync()
-	}
+	l.size += int64(len(text))
 
 	return nil
 }
@@ -274,12 +300,25 @@ func (l *FileLog) Close() error {
 	}
 	err := l.broken
 	if err == nil {
-		err = l.sync()
+		err = l.finish()
 	}
 	err = errors.Join(err, l.file.Close(), l.lock.release())
 	l.file = nil
 
 	return err
+}
+
+// finish makes all that was appended last, and marks it.
+func (l *FileLog) finish() error {
+	err := l.sync()
+	if err != nil || !l.unmarked {
+		return err
+	}
+	if err := l.put([]byte(syncedMark)); err != nil {
+		return err
+	}
+
+	return l.file.Sync()
 }
 
 // errEnough ends reading without being an error.
@@ -343,10 +382,10 @@ func (r *LogRecord) damaged(err error) error {
 }
 
 // ReadFileLog gives the records of the log at path, until visit returns an
-// error, which it returns. torn is how many bytes at the end are no whole
-// record: a writer that died has left them, or one that lives is about to write
-// the rest. The error is a *CorruptError if something in the middle is damaged;
-// what is before was given.
+// error, which it returns. torn is how many bytes follow the last record that was
+// given: a crash has left them of records that were not synchronised, or one who
+// writes is about to write the rest. The error is a *CorruptError if anything
+// else is damaged; what is before was given.
 func ReadFileLog(path string, visit func(*LogRecord) error) (torn int64, err error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -381,19 +420,19 @@ func scanRecords(
 	path string, in *bufio.Reader, offset int64, visit func(*LogRecord) error,
 ) (end, torn int64, err error) {
 	var line []byte
-	bad, fault, cut := int64(-1), "", false // the first one that cannot be read; cut: it may have been cut off
+	bad, fault, lost := int64(-1), "", false // the first one that cannot be read; lost: a crash may have left it so
 	for {
 		line, err = readLine(in, line[:0])
 		if len(line) == 0 {
 			break
 		}
-		wrong := check(line)
+		wrong, marked := check(line), string(line) == syncedMark
 		switch {
 		case wrong != "" && bad < 0:
-			bad, fault, cut = offset, wrong, cutOff(line)
-		case wrong == "" && bad >= 0: // so that one is not at the end
+			bad, fault, lost = offset, wrong, neverWritten(line, offset)
+		case wrong == "" && bad >= 0 && (marked || !lost): // it was written before what is there
 			return bad, 0, &CorruptError{Path: path, Offset: bad, Fault: fault}
-		case wrong == "":
+		case wrong == "" && bad < 0 && !marked:
 			r := &LogRecord{
 				Path: path, Offset: offset, Snapshot: line[0] == stateRecord, Text: line[recordHead : len(line)-1],
 			}
@@ -412,7 +451,7 @@ func scanRecords(
 	switch {
 	case bad < 0:
 		return offset, 0, nil
-	case !cut:
+	case !lost:
 		return bad, 0, &CorruptError{Path: path, Offset: bad, Fault: fault}
 	default:
 		return bad, offset - bad, nil
@@ -438,13 +477,27 @@ func ignoreFull(err error) error {
 	return err
 }
 
-// cutOff says whether a line may be what a crash leaves of a record: it has no
-// end, or pages of it were never written.
-func cutOff(line []byte) bool { return line[len(line)-1] != '\n' || bytes.IndexByte(line, 0) >= 0 }
+// neverWritten says whether the line at offset may be what a crash leaves where
+// it came before all was written: it has no end, or zeros up to where the disk
+// was written next. Pages are not written in order, so whole records may follow.
+func neverWritten(line []byte, offset int64) bool {
+	if line[len(line)-1] != '\n' {
+		return true
+	}
+	for i := 0; i < len(line); i++ {
+		if line[i] == 0 && (i+1 == len(line) || line[i+1] != 0) && (offset+int64(i)+1)%sector == 0 {
+			return true
+		}
+	}
+
+	return false
+}
 
 // check says what is wrong with a line, "" if nothing is.
 func check(line []byte) string {
 	switch {
+	case string(line) == syncedMark:
+		return ""
 	case line[len(line)-1] != '\n':
 		return "the record has no end"
 	case len(line) <= recordHead+1 || line[1] != ' ' || line[recordHead-1] != ' ',

@@ -152,6 +152,7 @@ type follow struct {
 	snapshots Follower // nil if there are to be none
 	o         FollowOptions
 	failures  int           // in a row
+	gaps      int           // since the last event
 	pause     time.Duration // before the next try
 	snapshot  bool          // the next thing to do is to take one
 }
@@ -189,7 +190,7 @@ func (l *follow) once(ctx context.Context) (missed bool, err error) {
 		if refused = l.to.ApplyEvent(ctx, line); refused != nil {
 			return refused
 		}
-		l.failures = 0
+		l.failures, l.gaps = 0, 0
 
 		return nil
 	})
@@ -218,11 +219,15 @@ func (l *follow) takeSnapshot(ctx context.Context) error {
 }
 
 // tell counts what went wrong, decides how long to wait, and tells of it. A first
-// snapshot is not waited for.
+// snapshot is not waited for, however long the source was away before: it is there
+// now, and its operations may wait for this follower.
 func (l *follow) tell(missed bool, err error) {
 	l.failures++
-	if l.pause = l.backoff(); l.snapshot && l.failures == 1 {
-		l.pause = 0
+	l.pause = l.backoff()
+	if missed {
+		if l.gaps++; l.gaps == 1 {
+			l.pause = 0
+		}
 	}
 	switch {
 	case missed && l.o.Missed != nil:

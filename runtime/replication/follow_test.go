@@ -236,6 +236,27 @@ func TestFollowBacksOff(t *testing.T) {
 	})
 }
 
+// TestFollowSnapshotAtOnce: a source that was away for long and has begun another
+// life is asked for a snapshot at once; if that does not mend it, later each time.
+func TestFollowSnapshotAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		down, other := answer{err: ErrUnavailable}, answer{err: tq.ErrForeign}
+		s := &scripted{answers: []answer{down, down, down, other, {doc: "5"}, {events: "6", err: ErrUnavailable}, other, down, {doc: "7"}, other, {doc: "8"}}}
+		o := FollowOptions{MinBackoff: time.Second, MaxBackoff: time.Hour, Random: func() float64 { return 1 }}
+		begun := time.Now()
+		if err := Follow(t.Context(), s, &tally{}, o); !errors.Is(err, errScript) {
+			t.Error(err)
+		}
+		// Three failures; then one behind the event, a snapshot that is not to be
+		// had, and a second gap in a row.
+		want := (1 + 2 + 4 + 1 + 4 + 8) * time.Second
+		if passed := time.Since(begun); passed != want {
+			t.Errorf("waited %v, want %v", passed, want)
+		}
+	})
+}
+
 // A gap that the source knows of is counted, as one that the follower finds, and
 // told of once: it is no failure.
 func TestFollowCountsGaps(t *testing.T) {

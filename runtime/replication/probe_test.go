@@ -33,7 +33,7 @@ func TestKindCounts(t *testing.T) {
 	}
 	c.add(50)
 	c.add(200)
-	if diff := cmp.Diff(want, maps.Collect(c.All())); diff != "" || c.Total() != 13*14/2+2 {
+	if diff := cmp.Diff(want, maps.Collect(c.All())); diff != "" || c.Total() != 14*15/2+2 {
 		t.Errorf("counts (-want +got):\n%s", diff)
 	}
 }

@@ -189,7 +189,7 @@ func (s *Sink) Position(ctx context.Context) (Position, error) {
 	if loaded {
 		return at, nil
 	}
-	c, err := s.o.Store.Load(ctx, s.o.Stream)
+	c, err := s.stored(ctx)
 
 	return Position{Incarnation: c.Incarnation, Sequence: c.Position}, err
 }
@@ -235,20 +235,30 @@ func (s *Sink) begin(ctx context.Context) (release func(), err error) {
 	s.mu.Unlock()
 
 	release = func() {}
-	if c, ok := s.o.Store.(Claimer); ok {
-		release, err = c.Claim(s.o.Stream)
-	}
-	if err == nil {
-		if err = s.load(ctx); err != nil {
-			release()
-		}
+	if err = s.claim(&release); err == nil {
+		err = s.load(ctx)
 	}
 	if err != nil {
-		s.finish(func() {})
+		s.finish(release)
 		return nil, err
 	}
 
 	return release, nil
+}
+
+// claim claims the stream, if the store knows who applies it.
+func (s *Sink) claim(release *func()) (err error) {
+	defer caught("Claim", &err)
+	c, ok := s.o.Store.(Claimer)
+	if !ok {
+		return nil
+	}
+	claimed, err := c.Claim(s.o.Stream)
+	if err == nil {
+		*release = claimed
+	}
+
+	return err
 }
 
 // finish lets the next run begin.
@@ -264,7 +274,7 @@ func (s *Sink) finish(release func()) {
 func (s *Sink) load(ctx context.Context) error {
 	s.saving.Lock()
 	defer s.saving.Unlock()
-	c, err := s.o.Store.Load(ctx, s.o.Stream)
+	c, err := s.stored(ctx)
 	if err != nil {
 		return fmt.Errorf("replication: load checkpoint of %q: %w", s.o.Stream, err)
 	}
@@ -278,6 +288,13 @@ func (s *Sink) load(ctx context.Context) error {
 	}
 
 	return nil
+}
+
+// stored is what the store has. A panic is an error.
+func (s *Sink) stored(ctx context.Context) (c Checkpoint, err error) {
+	defer caught("Load", &err)
+
+	return s.o.Store.Load(ctx, s.o.Stream)
 }
 
 // save writes a checkpoint if anything was applied since the last one.
@@ -352,7 +369,7 @@ func (s *Sink) peer(h *Header) (peer string) {
 
 // has says whether the store has c and no other.
 func (s *Sink) has(ctx context.Context, c *Checkpoint) bool {
-	got, err := s.o.Store.Load(ctx, c.Stream)
+	got, err := s.stored(ctx)
 
 	return err == nil && got.Revision == c.Revision && got.Position == c.Position &&
 		got.Incarnation == c.Incarnation && got.UpdatedAt.Equal(c.UpdatedAt)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -561,6 +562,70 @@ func TestFeedPanics(t *testing.T) {
 	}()
 	if err := feed(t.Context(), s, stream(1, 3, 2, 1), new(applier).apply); err != nil {
 		t.Error(err)
+	}
+}
+
+// rude is a store that panics, or ends the goroutine, as long as it is told to.
+type rude struct {
+	MemoryCheckpoints
+	load, claim bool
+}
+
+func (r *rude) Load(ctx context.Context, stream string) (Checkpoint, error) {
+	if r.load {
+		panic("load")
+	}
+
+	return r.MemoryCheckpoints.Load(ctx, stream)
+}
+
+func (r *rude) Claim(stream string) (func(), error) {
+	if r.claim {
+		panic("claim")
+	}
+
+	return r.MemoryCheckpoints.Claim(stream)
+}
+
+// TestRudeStore holds that a store that panics leaves the sink ready for the next
+// run, as does one that answers an error (invariant 10).
+func TestRudeStore(t *testing.T) {
+	t.Parallel()
+	store := new(rude)
+	s := sink(t, SinkOptions{Store: store})
+	for _, rudely := range []func(on bool){func(on bool) { store.load = on }, func(on bool) { store.claim = on }} {
+		rudely(true)
+		var panicked *PanicError
+		if err := feed(t.Context(), s, stream(1, 3, 2, 1), new(applier).apply); !errors.As(err, &panicked) {
+			t.Errorf("ends with %v, want a *PanicError", err)
+		}
+		rudely(false)
+		if err := feed(t.Context(), s, stream(1, 3, 2, 1), new(applier).apply); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestApplyEndsItsGoroutine holds that a run ends where its apply does not
+// return, and that the event comes again (invariant 21).
+func TestApplyEndsItsGoroutine(t *testing.T) {
+	t.Parallel()
+	s := sink(t, SinkOptions{Parallel: 3})
+	err := feed(t.Context(), s, stream(1, 1000, 2, 1), func(_ context.Context, h *Header) error {
+		if h.Sequence == 5 {
+			runtime.Goexit()
+		}
+
+		return nil
+	})
+	var panicked *PanicError
+	at := s.Stats().Position.Sequence
+	if !errors.As(err, &panicked) || at > 4 {
+		t.Errorf("ends at %d with %v", at, err)
+	}
+	a := new(applier)
+	if err := feed(t.Context(), s, stream(at+1, 1000, 2, 1), a.apply); err != nil || a.tries[5] != 1 {
+		t.Errorf("event 5 came %d times, %v", a.tries[5], err)
 	}
 }
 

@@ -198,6 +198,12 @@ func (r *SinkRun) await(s tq.Sequence) error {
 
 // work applies the events of a lane, until the run stops.
 func (r *SinkRun) work(lane <-chan int) {
+	ended := false
+	defer func() {
+		if !ended { // nobody is left who would take what is in the lane
+			r.stop(&PanicError{What: "apply", Value: "runtime.Goexit was called"})
+		}
+	}()
 	for slot := range lane {
 		if r.ctx.Err() != nil {
 			continue
@@ -208,6 +214,7 @@ func (r *SinkRun) work(lane <-chan int) {
 		}
 		r.free <- slot
 	}
+	ended = true
 }
 
 // do applies one event, anew after an error, and saves a checkpoint if one is due.

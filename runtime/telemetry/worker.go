@@ -170,3 +170,5 @@ func (s *settler) DeadLetter(ctx context.Context, _ tq.Slot, t tq.Token, cause e
 func (s *settler) TraceParent(_ tq.Slot, t tq.Token) string { return s.held.TraceParent(t) }
 
 func (s *settler) Deadline(_ tq.Slot, t tq.Token) time.Time { return s.held.Deadline(t) }
+
+func (s *settler) Owner(_ tq.Slot, t tq.Token) string { return s.held.Owner(t) }

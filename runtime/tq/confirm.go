@@ -279,9 +279,7 @@ func (c *Cursor) Acknowledge(seq Sequence) {
 		return
 	}
 	c.sync.failed = nil
-	for n := c.next.Load(); n <= uint64(seq) && !c.next.CompareAndSwap(n, uint64(seq)+1); {
-		n = c.next.Load() // it need not read what it has by another way
-	}
+	c.goOn(seq) // it need not read what it has by another way
 	if seq > c.sync.acked {
 		c.sync.acked = seq
 		s.review()

@@ -55,6 +55,28 @@ func TestAcknowledgedIsNotBehind(t *testing.T) {
 	})
 }
 
+// What is acknowledged while the reader reads is not counted twice: it goes on
+// behind what it has, and leaves nothing out (invariant 17).
+func TestAcknowledgedWhileRead(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		q := openQueue(t, policy())
+		c, err := q.Watch(0)
+		must(t, err)
+		q.mustEnqueue(t, 8)
+		must(t, c.Synchronous(tq.SyncOptions{}))
+		for _, read := range []struct{ from, n, acknowledged, next tq.Sequence }{
+			{1, 2, 5, 6}, {6, 2, 6, 8},
+		} {
+			records, err := c.Next(background, int(read.n))
+			must(t, err)
+			want(t, "read", records[0].Sequence, read.from)
+			c.Acknowledge(read.acknowledged)
+			c.Unlock(len(records))
+			want(t, "behind", c.Lag(), 9-read.next)
+		}
+	})
+}
+
 // Completions of which none came about have no events to wait for.
 func TestNothingCompletedIsCertain(t *testing.T) {
 	bubble(t, func(t *testing.T) {
@@ -74,7 +96,7 @@ func TestNothingCompletedIsCertain(t *testing.T) {
 
 // A grant that was not confirmed and is gone already was nobody's late release.
 func TestGiveBackIsNoRefusal(t *testing.T) {
-	q := openQueue(t, policy())
+	q := openQueue(t, unhurried())
 	q.mustEnqueue(t, 1)
 	l := q.mustLease(t)
 	must(t, l.complete())

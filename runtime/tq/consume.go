@@ -308,6 +308,19 @@ func (e *Engine) Deadline(i Slot, t Token) time.Time {
 	return e.core.time(s.until)
 }
 
+// Owner implements [Settler].
+func (e *Engine) Owner(i Slot, t Token) string {
+	now := e.clock.now()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s := e.core.holder(i, &t, max(now, e.core.last))
+	if s == nil {
+		return ""
+	}
+
+	return s.owner
+}
+
 // TraceParent implements [Tracer].
 func (e *Engine) TraceParent(i Slot, t Token) string {
 	now := e.clock.now()

@@ -51,10 +51,9 @@ type core struct {
 
 	log      log
 	index    map[TaskID]Slot // nil until Resume needs it
-	restored restoredIDs     // that events tell of
-	inVain   restoredIDs     // that brought nothing, and so made none
-	bringing string          // id of the snapshot that is being restored
-	leaving  []TaskRef       // drained, payloads not copied yet
+	restored restoredIDs
+	bringing string    // id of the snapshot that is being restored
+	leaving  []TaskRef // drained, payloads not copied yet
 }
 
 func (c *core) init(o Options, base time.Time, s Store) {

@@ -188,8 +188,17 @@ func (c *Cursor) park(ctx context.Context) error {
 
 // Unlock says that n of the records were taken, and gives the lock back.
 func (c *Cursor) Unlock(n int) {
-	c.next.Add(uint64(n))
+	if n > 0 {
+		c.goOn(c.buf[n-1].Sequence)
+	}
 	c.reading.Unlock()
+}
+
+// goOn makes the event behind seq the next one, unless the reader is further.
+func (c *Cursor) goOn(seq Sequence) {
+	for n := c.next.Load(); n <= uint64(seq) && !c.next.CompareAndSwap(n, uint64(seq)+1); {
+		n = c.next.Load()
+	}
 }
 
 // Head is the last event that there was when Next returned. It is for the

@@ -178,6 +178,16 @@ func (p *Probe) Options() Options { return (*Engine)(p).Options() }
 // Stats is one consistent reading.
 func (p *Probe) Stats() Stats { return (*Engine)(p).Stats() }
 
+// Closed is why the queue takes no tasks any more: ErrDrained, ErrClosed or
+// ErrDeposed; nil while it does.
+func (p *Probe) Closed() error {
+	e := (*Engine)(p)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+
+	return e.gate.turnsAway()
+}
+
 // Pause stops granting tasks, or goes on. While the queue is paused callers who
 // wait for a task go on waiting, TryTake answers ErrEmpty, and everything else is
 // as ever: producers, leases that were granted before, deadlines, Drain, Close.

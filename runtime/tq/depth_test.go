@@ -77,7 +77,7 @@ func (w *watched) compare(s tq.Stats) error {
 // between them.
 func TestWatchMarks(t *testing.T) {
 	t.Parallel()
-	q := openQueue(t, policy())
+	q := openQueue(t, unhurried())
 	w := watch(q, 3, 1, false)
 	var states []string
 	note := func() { states = append(states, fmt.Sprint(w.State())) }
@@ -103,7 +103,7 @@ func TestWatchMarks(t *testing.T) {
 // Attaching to a queue that is deep already is a crossing.
 func TestWatchAttachedLate(t *testing.T) {
 	t.Parallel()
-	q := openQueue(t, policy())
+	q := openQueue(t, unhurried())
 	q.mustEnqueue(t, 4)
 	q.mustLease(t)
 	if w := watch(q, 4, 1, false); w.told.Load() != 0 || w.Raised() {
@@ -141,7 +141,7 @@ func TestWatchDetached(t *testing.T) {
 func TestWatchUnderLoad(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(20) {
-		o := policy()
+		o := unhurried()
 		o.Capacity = 16
 		q := openQueue(t, o)
 		all := watchAll(q)
@@ -190,7 +190,7 @@ func TestWatchUnderLoad(t *testing.T) {
 // What a watch costs is estimated from a part of the changes.
 func TestWatchCost(t *testing.T) {
 	t.Parallel()
-	q := openQueue(t, policy())
+	q := openQueue(t, unhurried())
 	w := tq.NewDepthWatch(5, 1, false, func() {})
 	w.Measure()
 	q.Probe().Attach(w)

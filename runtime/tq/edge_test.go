@@ -111,6 +111,7 @@ func TestSnapshotsThatAreWrong(t *testing.T) {
 		"no state":         func(s *snapshot) { s.Tasks[1].State = 0 },
 		"unknown state":    func(s *snapshot) { s.Tasks[1].State = tq.Dead + 1 },
 		"attempt":          func(s *snapshot) { s.Tasks[1].Attempt = -1 },
+		"no attempt left":  func(s *snapshot) { s.Tasks[1].Attempt = tq.MaxAttempts },
 		"leased, no grant": func(s *snapshot) { s.Tasks[1].State, s.Tasks[1].Attempt = tq.Leased, 0 },
 		"delayed, no due":  func(s *snapshot) { s.Tasks[1].State = tq.Delayed },
 		"another's token":  func(s *snapshot) { s.Tasks[1].LastToken.Task = s.Tasks[0].ID },

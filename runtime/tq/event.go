@@ -23,12 +23,18 @@ const (
 	Restored     Kind = 101
 	Redriven     Kind = 102
 	Purged       Kind = 103
+
+	// PassedOver is a snapshot that was restored and of which every task was here
+	// already. It stands with one of them, to which nothing happened, so that
+	// those who follow know the snapshot as restored.
+	PassedOver Kind = 104
 )
 
 var kindNames = map[Kind]string{
 	Enqueued: "Enqueued", LeaseGranted: "LeaseGranted", Heartbeat: "Heartbeat", Completed: "Completed",
 	Failed: "Failed", Requeued: "Requeued", DeadLettered: "DeadLettered", LeaseExpired: "LeaseExpired",
 	Drained: "Drained", Released: "Released", Restored: "Restored", Redriven: "Redriven", Purged: "Purged",
+	PassedOver: "PassedOver",
 }
 
 // String is the kind's name, or its number if this version does not know it.
@@ -82,7 +88,7 @@ type Record struct {
 	Err         *TaskError // why the attempt failed; on Drained and Restored the last error
 	Term        uint64     // on Restored: that of later grants, or of an earlier one if nothing raised it
 	TraceParent string     // of whoever enqueued the task: see Options.TraceParent
-	Snapshot    string     // on Restored: the id of the snapshot
+	Snapshot    string     // on Restored and PassedOver: the id of the snapshot
 }
 
 // State is where a task stands.

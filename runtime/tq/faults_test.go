@@ -61,7 +61,7 @@ func TestASecondDrainDoesNotShadowTheFirst(t *testing.T) {
 
 // LastError is a nil *TaskError then.
 func TestFailWithTheLastErrorOfAFirstAttempt(t *testing.T) {
-	q := openQueue(t, policy())
+	q := openQueue(t, unhurried())
 	need[tq.TaskID](t)(q.tryEnqueue([]byte("x")))
 	l := need[lease](t)(q.tryLease())
 	must(t, l.Held.Fail(bg, l.Token, l.LastError))
@@ -71,7 +71,7 @@ func TestFailWithTheLastErrorOfAFirstAttempt(t *testing.T) {
 }
 
 func TestATaskOfTheFarFutureWaits(t *testing.T) {
-	q := openQueue(t, policy())
+	q := openQueue(t, unhurried())
 	need[tq.TaskID](t)(q.enqueueAt(bg, []byte("x"), time.Date(2400, 1, 1, 0, 0, 0, 0, time.UTC)))
 	if s := q.Stats(); s.Delayed != 1 {
 		t.Errorf("ready %d delayed %d", s.Ready, s.Delayed)
@@ -278,7 +278,7 @@ func TestGaugesAfterClose(t *testing.T) {
 
 // What settles after Close is told to a reader that was told of the end before.
 func TestEventsAfterClose(t *testing.T) {
-	q := openQueue(t, policy())
+	q := openQueue(t, unhurried())
 	need[tq.TaskID](t)(q.tryEnqueue([]byte("x")))
 	_, c := q.watchNow()
 	l := need[lease](t)(q.tryLease())
@@ -296,7 +296,7 @@ func TestEventsAfterClose(t *testing.T) {
 }
 
 func TestAnErrorHoldsBoundedMemory(t *testing.T) {
-	q := openQueue(t, policy())
+	q := openQueue(t, unhurried())
 	need[tq.TaskID](t)(q.tryEnqueue([]byte("x")))
 	l := need[lease](t)(q.tryLease())
 	must(t, l.Held.Fail(bg, l.Token, errors.New(strings.Repeat("é", 1<<20))))

@@ -91,12 +91,21 @@ func (l *lease) beat() (time.Time, error) {
 
 var errBoom = errors.New("boom")
 
-// policy is what the tests start from.
+// policy is what the tests start from where time is fake.
 func policy() tq.Options {
 	return tq.Options{
 		Name: "test", Capacity: 8, Lease: time.Second, Heartbeat: time.Second / 4, Attempts: 3,
 		Backoff: tq.NoBackoff, Dead: 4, Incarnation: 7,
 	}
+}
+
+// unhurried is the policy of queues outside a bubble: no load of the machine makes
+// a lease run out that a test holds.
+func unhurried() tq.Options {
+	o := policy()
+	o.Lease, o.Heartbeat = 24*time.Hour, time.Hour
+
+	return o
 }
 
 func openQueue(tb testing.TB, o tq.Options) *queue {

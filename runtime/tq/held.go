@@ -15,6 +15,9 @@ type Settler interface {
 	DeadLetter(ctx context.Context, s Slot, t Token, cause error) error
 	// Deadline is the zero time once the lease is lost.
 	Deadline(s Slot, t Token) time.Time
+	// Owner is whom the lease was granted to; empty if nobody was named, and
+	// once the lease is lost.
+	Owner(s Slot, t Token) string
 }
 
 // Held is the payload-free half of a lease: who settles it, and the place that
@@ -79,6 +82,16 @@ func (h Held) Deadline(t Token) time.Time {
 	}
 
 	return h.by.Deadline(h.slot, t)
+}
+
+// Owner is whom the lease was granted to; empty if nobody was named, and once
+// the lease is lost.
+func (h Held) Owner(t Token) string {
+	if h.by == nil {
+		return ""
+	}
+
+	return h.by.Owner(h.slot, t)
 }
 
 // A Tracer is a [Settler] that knows in which trace the task of a lease was

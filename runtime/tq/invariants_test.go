@@ -143,7 +143,7 @@ func TestInvariant01Conservation(t *testing.T) {
 
 // Producers and workers race; the log must not show it.
 func TestInvariant02EventsOfATaskInOrder(t *testing.T) {
-	o := policy()
+	o := unhurried()
 	o.LogEntries = 1 << 16
 	q := openQueue(t, o)
 	reader, err := q.Watch(0)
@@ -1314,7 +1314,7 @@ func TestInvariant19IdleReader(t *testing.T) {
 
 			return s.held()
 		}
-		o := policy()
+		o := unhurried()
 		o.LogBytes, o.LogEntries = 16<<20, 1<<16
 		must(t, q.Open(o, s))
 		s.open(q.MaxSlot())
@@ -1344,7 +1344,7 @@ func TestInvariant19IdleReader(t *testing.T) {
 		want(t, "held without a reader", held(), 0)
 	})
 	t.Run("entries", func(t *testing.T) {
-		o := policy()
+		o := unhurried()
 		o.LogEntries = 100
 		q := openQueue(t, o)
 		idle, err := q.Watch(0)

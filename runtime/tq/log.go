@@ -30,7 +30,7 @@ type record struct {
 	until   Instant // deadline of a lease, or when a task is ready; never: not said
 	epoch   Epoch
 	granter Incarnation
-	owner   string // of the lease; on Restored, the id of the snapshot
+	owner   string // of the lease; on Restored and PassedOver, the id of the snapshot
 	err     *TaskError
 	slot    Slot
 	attempt int16  // as events number it
@@ -180,6 +180,8 @@ func (c *core) append(k Kind, f Flags, i Slot, now Instant, more bool) {
 		if k == Restored {
 			r.owner = c.bringing
 		}
+	case PassedOver:
+		r.owner = c.bringing
 	case Enqueued, Requeued, Redriven:
 		r.attempt++
 		r.err = s.err
@@ -215,7 +217,7 @@ func (c *core) export(r *record, seq Sequence, out *Record) {
 		}
 	}
 	out.Term, out.Snapshot = 0, ""
-	if r.kind == Restored {
+	if r.kind == Restored || r.kind == PassedOver {
 		out.Term, out.Snapshot, out.Owner = uint64(r.term), r.owner, ""
 	}
 }

@@ -114,7 +114,7 @@ func TestMeter(t *testing.T) {
 // What a full meter cannot keep it counts.
 func TestMeterFull(t *testing.T) {
 	t.Parallel()
-	q := openQueue(t, policy())
+	q := openQueue(t, unhurried())
 	m := q.Probe().Measure(8, func() {})
 	other := q.Probe().Measure(1000, func() {})
 	for range 20 {
@@ -135,7 +135,7 @@ func TestMeterFull(t *testing.T) {
 // Meters come, take and go while the queue is busy.
 func TestMeterUnderLoad(t *testing.T) {
 	t.Parallel()
-	o := policy()
+	o := unhurried()
 	o.Capacity = 2
 	q := openQueue(t, o)
 	ctx, stop := context.WithCancel(t.Context())
@@ -216,7 +216,7 @@ func TestMeterUnderLoad(t *testing.T) {
 // Each refusal is counted as what it is.
 func TestRefusals(t *testing.T) {
 	t.Parallel()
-	o := policy()
+	o := unhurried()
 	o.Capacity = 1
 	q := openQueue(t, o)
 	q.mustEnqueue(t, 1)

@@ -64,7 +64,7 @@ type mEvent struct {
 var mFields = map[tq.Kind]string{
 	tq.Enqueued: "+a", tq.LeaseGranted: "dt", tq.Heartbeat: "dt", tq.Completed: "t", tq.Failed: "te",
 	tq.Requeued: "+ae", tq.DeadLettered: "te", tq.LeaseExpired: "te", tq.Drained: "+te", tq.Released: "t",
-	tq.Restored: "+ate", tq.Redriven: "+e", tq.Purged: "",
+	tq.Restored: "+ate", tq.Redriven: "+e", tq.Purged: "", tq.PassedOver: "",
 }
 
 // mSnapshot is what a drain took out, in the order in which it must come out.
@@ -352,10 +352,13 @@ func (m *model) restore(now time.Duration, s mSnapshot) error {
 	if err := m.reopen(); err != nil || m.restored[s.id] {
 		return err
 	}
+	absent := slices.DeleteFunc(slices.Clone(s.tasks), func(t mTask) bool { return m.find(t.id) != nil })
 	if len(s.tasks) > 0 { // one that says nothing may have the id of one that does
 		m.restored[s.id] = true
+		if len(absent) == 0 {
+			m.emit(now, new(uint64), tq.PassedOver, 0, m.find(s.tasks[0].id), false)
+		}
 	}
-	absent := slices.DeleteFunc(slices.Clone(s.tasks), func(t mTask) bool { return m.find(t.id) != nil })
 	for i, t := range absent {
 		m.epoch = max(m.epoch, s.epoch)
 		t.owner = ""

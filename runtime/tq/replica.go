@@ -232,7 +232,7 @@ func (r *Replica) applyAll() error {
 
 // brought notes the snapshot that an operation has restored, if it has.
 func (r *Replica) brought(rec *Record) {
-	if rec.Kind == Restored {
+	if rec.Kind == Restored || rec.Kind == PassedOver {
 		r.restored.add(rec.Snapshot)
 	}
 }
@@ -337,12 +337,12 @@ func fits(t *replicaTask, rec *Record) bool {
 	case Failed, LeaseExpired:
 		return t.State == Leased && rec.Token == t.LastToken && rec.More
 	case Requeued:
-		return t.State == Leased && rec.Attempt == t.Attempt+1
+		return t.State == Leased && rec.Attempt == t.Attempt+1 && rec.Attempt <= MaxAttempts
 	case DeadLettered:
 		return t.State == Leased
 	case Redriven, Purged:
 		return t.State == Dead
-	case Drained:
+	case Drained, PassedOver:
 		return true
 	}
 
@@ -400,7 +400,7 @@ func (r *Replica) enter(rec *Record, slot Slot) (Slot, error) {
 	if _, known := r.index[rec.Task]; known {
 		return noSlot, fmt.Errorf("%w: %v of task %v, which is here", ErrDiverged, rec.Kind, rec.Task)
 	}
-	if rec.Attempt == 0 {
+	if rec.Attempt == 0 || rec.Attempt > MaxAttempts && rec.Flags&DeadLetter == 0 {
 		return noSlot, fmt.Errorf("%w: attempt %d of a task that enters", ErrDiverged, rec.Attempt)
 	}
 	if slot < 0 {
@@ -544,9 +544,9 @@ var lines = [...]int{ReadyFirst: 1, Ready: 2, Delayed: 2, Leased: 3, Dead: 4}
 //
 // On an error nothing has changed and the lock is not held: ErrForeign if it is
 // of another queue, ErrDeposed if its term is below the one followed,
-// ErrDiverged if it is of the life followed and older than the state, ErrFull if
-// it has more tasks than there may be, ErrClosed once the replica was promoted,
-// or what is wrong with the snapshot.
+// ErrDiverged if it is of the life followed and older than the state, or further
+// than any queue, ErrFull if it has more tasks than there may be, ErrClosed once
+// the replica was promoted, or what is wrong with the snapshot.
 func (r *Replica) ApplySnapshot(h SnapshotHeader, n int, state func(i int) *TaskState) error {
 	r.mu.Lock()
 	err := r.mayBecome(h, n)
@@ -574,6 +574,8 @@ func (r *Replica) mayBecome(h SnapshotHeader, n int) error {
 		return fmt.Errorf("%w: it is of queue %q", ErrForeign, h.Queue)
 	case h.Incarnation == 0:
 		return fmt.Errorf("%w: it names no incarnation", ErrForeign)
+	case h.Sequence > maxSequence:
+		return fmt.Errorf("%w: no queue comes as far as event %d", ErrDiverged, h.Sequence)
 	case h.HighestEpoch.Term() < r.epoch.Term():
 		return fmt.Errorf("%w: it is of term %d, followed is %d", ErrDeposed, h.HighestEpoch.Term(), r.epoch.Term())
 	case h.Incarnation == r.at.Incarnation && h.Sequence < r.at.Sequence:

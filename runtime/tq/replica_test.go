@@ -201,7 +201,7 @@ func TestReplicaEqualsPrimary(t *testing.T) {
 			return
 		}
 	}
-	if len(kinds) != 13 {
+	if len(kinds) != 14 {
 		t.Errorf("only %d kinds of events came: %v", len(kinds), kinds)
 	}
 }
@@ -306,6 +306,11 @@ func TestReplicaRefuses(t *testing.T) {
 		{"attempt -1", record(3, tq.Completed, func(r *tq.Record) { r.Attempt = -1 }), "test", 7, tq.ErrDiverged},
 		{"attempt 5000", record(3, tq.Completed, func(r *tq.Record) { r.Attempt = 5000 }), "test", 7, tq.ErrDiverged},
 		{"a term beyond all", record(3, tq.Restored, func(r *tq.Record) { other(r); r.Token, r.Term = tq.Token{}, 1<<16 }), "test", 7, tq.ErrDiverged},
+		{"no attempt left", record(3, tq.Restored, func(r *tq.Record) {
+			other(r)
+			r.Attempt = tq.MaxAttempts + 1
+		}), "test", 7, tq.ErrDiverged},
+		{"a snapshot of a task that is not here", record(3, tq.PassedOver, other), "test", 7, tq.ErrDiverged},
 		{"no time", record(3, tq.Completed, func(r *tq.Record) { r.At = time.Time{} }), "test", 7, tq.ErrDiverged},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -444,6 +449,8 @@ func TestReplicaRefusesSnapshots(t *testing.T) {
 		{"no life", func(s *snapshot, _ *tq.TaskState) { s.Incarnation = 0 }, tq.ErrForeign},
 		{"an earlier term", func(s *snapshot, _ *tq.TaskState) { s.Incarnation, s.HighestEpoch = 8, 1<<48 }, tq.ErrDeposed},
 		{"older than the state", func(s *snapshot, _ *tq.TaskState) { s.Sequence = 8 }, tq.ErrDiverged},
+		{"further than any queue", func(s *snapshot, _ *tq.TaskState) { s.Sequence = tq.Latest }, tq.ErrDiverged},
+		{"no attempt left", func(_ *snapshot, t *tq.TaskState) { t.State, t.Attempt = tq.Ready, tq.MaxAttempts }, nil},
 		{"another version", func(s *snapshot, _ *tq.TaskState) { s.Version = 2 }, nil},
 		{"no deadline", func(_ *snapshot, t *tq.TaskState) { t.Deadline = time.Time{} }, nil},
 		{"no token", func(_ *snapshot, t *tq.TaskState) { t.LastToken = tq.Token{} }, nil},

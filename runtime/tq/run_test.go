@@ -132,6 +132,8 @@ func (q *runQueue) Deadline(_ Slot, t Token) time.Time {
 	return q.held[t.Task.Sequence]
 }
 
+func (q *runQueue) Owner(Slot, Token) string { return "" }
+
 // runHandler is a handler of runQueue's tasks.
 type runHandler func(ctx context.Context, task uint64, l fakeLease) error
 

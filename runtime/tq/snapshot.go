@@ -158,7 +158,7 @@ func (c *core) restore(h SnapshotHeader, n int, state func(int) *TaskState, now 
 	for i := range places {
 		places[i] = noSlot
 	}
-	if c.restored.has(h.ID) || c.inVain.has(h.ID) {
+	if c.restored.has(h.ID) {
 		return places, nil
 	}
 	missing, err := c.missing(h, n, state)
@@ -174,18 +174,16 @@ func (c *core) restore(h SnapshotHeader, n int, state func(int) *TaskState, now 
 		}
 		c.epoch = firstOfTerm(h.HighestEpoch.Term() + 1)
 	}
-	switch {
-	case missing.n > 0:
-		c.restored.add(h.ID)
-	case n > 0: // a second drain in a row has the id of the first, and nothing in it
-		c.inVain.add(h.ID)
-	}
+	remembered := n > 0 && c.restored.add(h.ID) // a second drain in a row has the id of the first, and nothing in it
 	for missing.n > c.unused() {
 		c.evict() // slots that only the log holds
 	}
 	c.takeOver() // they are free for producers, and so for putBack
 	c.bringing = h.ID
 	c.putBack(missing, places, state, now)
+	if remembered && missing.n == 0 {
+		c.record(PassedOver, 0, missing.known[state(0).ID], now, false)
+	}
 	c.bringing = ""
 
 	return places, nil
@@ -196,16 +194,16 @@ const maxSequence = 1<<63 - 1
 
 // absent says which tasks of a snapshot are not here.
 type absent struct {
-	here []bool
-	n    int
+	known map[TaskID]Slot // tasks that are here, of the snapshot or not
+	here  []bool          // by task of the snapshot
+	n     int             // how many are not
 }
 
 func (c *core) missing(h SnapshotHeader, n int, state func(int) *TaskState) (absent, error) {
-	a := absent{here: make([]bool, n)}
 	here := c.tasks(c.last)
-	known := make(map[TaskID]bool, len(here))
+	a := absent{known: make(map[TaskID]Slot, len(here)), here: make([]bool, n)}
 	for _, r := range here {
-		known[r.ID] = true
+		a.known[r.ID] = r.Slot
 	}
 	seen := make(map[TaskID]bool, n)
 	for i := range n {
@@ -217,7 +215,7 @@ func (c *core) missing(h SnapshotHeader, n int, state func(int) *TaskState) (abs
 			return a, fmt.Errorf("tq: snapshot: task %d: %w: %v stands in it twice", i, ErrDuplicate, s.ID)
 		}
 		seen[s.ID] = true
-		a.here[i] = known[s.ID]
+		_, a.here[i] = a.known[s.ID]
 		if !a.here[i] {
 			a.n++
 		}
@@ -238,6 +236,8 @@ func checkState(h SnapshotHeader, s *TaskState) error {
 		return fmt.Errorf("attempt %d is not in 0…%d", s.Attempt, MaxAttempts)
 	case s.State == Leased && s.Attempt == 0:
 		return fmt.Errorf("leased, but not one attempt")
+	case s.Attempt == MaxAttempts && s.State < Leased:
+		return fmt.Errorf("%v after %d attempts, which is all there may be", s.State, s.Attempt)
 	case s.State == Delayed && s.AvailableAt.IsZero():
 		return fmt.Errorf("delayed, but not until when")
 	case s.LastToken != Token{} && s.LastToken.Task != s.ID:
@@ -323,9 +323,10 @@ const restoredKept = 4096
 
 func (r *restoredIDs) has(id string) bool { return r.known[id] }
 
-func (r *restoredIDs) add(id string) {
+// add says whether it is remembered from now on, and was not before.
+func (r *restoredIDs) add(id string) bool {
 	if id == "" || len(id) > MaxSnapshotID || r.known[id] {
-		return
+		return false
 	}
 	if r.known == nil {
 		r.known = make(map[string]bool)
@@ -336,6 +337,8 @@ func (r *restoredIDs) add(id string) {
 	}
 	r.known[id] = true
 	r.order = append(r.order, id)
+
+	return true
 }
 
 // list gives the ids, the latest one last.

@@ -703,7 +703,7 @@ func TestStorm(t *testing.T) {
 // TestSlotsGoRound has just as many slots as can be in use: those that consumers
 // free must reach the producers in time, while all are at it.
 func TestSlotsGoRound(t *testing.T) {
-	o := policy()
+	o := unhurried()
 	o.Capacity, o.Dead, o.LogEntries, o.MaxWaiting = 2, 1, 1, 3
 	q := openQueue(t, o)
 	const each = 5000
@@ -763,7 +763,7 @@ func TestSlotsGoRound(t *testing.T) {
 // shorter than what they read: what they hold must not change under their eyes,
 // nor when somebody closes their cursor.
 func TestRecordsStayWhileTheyAreRead(t *testing.T) {
-	o := policy()
+	o := unhurried()
 	o.LogEntries = 16
 	q := openQueue(t, o)
 	const tasks = 20000

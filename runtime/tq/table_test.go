@@ -111,6 +111,11 @@ func TestInvariant26TheTableOfEvents(t *testing.T) {
 			must(t, s.q.restore(s.drained))
 			return s.q.restore(s.drained)
 		}, []string{"Restored 8-2 1 8 since +", "Restored 8-3 1 0 since +", "Restored 8-1 2 4"}},
+		{"restore what is here", nil, func(s *stage) error {
+			all := s.q.look()
+			must(t, s.q.restore(all))
+			return s.q.restore(all)
+		}, []string{"PassedOver 7-3 0 0"}},
 		{"redrive", nil, func(s *stage) error { return s.q.Redrive(s.dead) }, []string{"Redriven 7-1 1 0"}},
 		{"purge", nil, func(s *stage) error { return s.q.Purge(s.dead) }, []string{"Purged 7-1 1 0"}},
 		{"depose", nil, func(s *stage) error { return s.q.Depose(9) }, []string{"Released 7-2 1 0"}},

@@ -27,7 +27,7 @@ func traceIn(ctx context.Context) string {
 // TestTraceParentIsChecked: a task carries a traceparent or nothing.
 func TestTraceParentIsChecked(t *testing.T) {
 	t.Parallel()
-	o := policy()
+	o := unhurried()
 	o.TraceParent = traceIn
 	q := openQueue(t, o)
 	changed := func(at int, to string) string { return trace[:at] + to + trace[at+len(to):] }
@@ -110,7 +110,7 @@ func TestTraceParentIsCalledOutside(t *testing.T) {
 // trace, whether a task was there or only the payload of one that found no room.
 func TestTraceParentIsNotInherited(t *testing.T) {
 	t.Parallel()
-	o := policy()
+	o := unhurried()
 	o.Capacity, o.TraceParent = 1, traceIn
 	o.High, o.Low = 1, tq.UntilEmpty
 	for _, with := range []locks{1, 2} {
@@ -153,21 +153,21 @@ func TestTraceParentIsNotInherited(t *testing.T) {
 // What is none is not taken from outside either.
 func TestTraceParentGoesOn(t *testing.T) {
 	t.Parallel()
-	o := policy()
+	o := unhurried()
 	o.TraceParent = traceIn
 	q := openQueue(t, o)
 	_, c := q.watchNow()
 	if _, err := q.tryEnqueueIn(in(trace), []byte("a")); err != nil {
 		t.Fatal(err)
 	}
-	f := openFollower(t, policy())
+	f := openFollower(t, unhurried())
 	f.see(t, q, c)
 	s := f.state()
-	late := openFollower(t, policy())
+	late := openFollower(t, unhurried())
 	if err := late.applySnapshot(s); err != nil {
 		t.Fatal(err)
 	}
-	promoted, err := late.promote(policy(), tq.Takeover{Term: 2})
+	promoted, err := late.promote(unhurried(), tq.Takeover{Term: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,7 +175,7 @@ func TestTraceParentGoesOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	again := openQueue(t, policy())
+	again := openQueue(t, unhurried())
 	if err := again.restore(drained); err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +185,7 @@ func TestTraceParentGoesOn(t *testing.T) {
 	}
 
 	s.Tasks[0].TraceParent = strings.Repeat("x", 1<<20)
-	bad := openFollower(t, policy())
+	bad := openFollower(t, unhurried())
 	if err := bad.applySnapshot(s); err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +194,7 @@ func TestTraceParentGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	e := record(1, tq.Enqueued, func(r *tq.Record) { r.TraceParent = "x" })
-	told := openFollower(t, policy())
+	told := openFollower(t, unhurried())
 	if err := told.apply(e, "test", 7); err != nil {
 		t.Fatal(err)
 	}

@@ -210,7 +210,7 @@ func (t *Token) ReadJSON(r *jsonwire.Reader, i int) int {
 		case 2: // leaseId
 			var text []byte
 			if text, o.Pos = r.Text(o.Pos); text != nil {
-				r.Check(o.Pos, t.setLeaseID(string(text)))
+				meaning(r, o.Pos, t.setLeaseID(string(text)))
 			}
 		case 3: // origin
 			o.Pos = ReadIncarnation(r, o.Pos, &origin)
@@ -232,12 +232,22 @@ func ReadIncarnation(r *jsonwire.Reader, i int, p *Incarnation) int {
 	text, end := r.Text(i)
 	if text != nil {
 		incarnation, err := ParseIncarnation(string(text))
-		if r.Check(end, err) {
+		if meaning(r, end, err) {
 			*p = incarnation
 		}
 	}
 
 	return end
+}
+
+// meaning stops r if err says that the text that ends at i has none, and says
+// where it stands; else it reports true.
+func meaning(r *jsonwire.Reader, i int, err error) bool {
+	if err != nil {
+		err = &jsonwire.ValueError{Offset: int64(i), Err: err}
+	}
+
+	return r.Check(i, err)
 }
 
 // causeSeparator stands between the type and the message of a cause.
@@ -481,16 +491,27 @@ func appendTimeMember(dst []byte, key string, t time.Time) ([]byte, error) {
 	return AppendTime(append(dst, key...), t)
 }
 
-// ReadTime reads a time in its wire form.
+// ReadTime reads a time in its wire form. One that its offset takes out of the
+// years that can be written in UTC stops r.
 func ReadTime(r *jsonwire.Reader, i int, p *time.Time) int {
 	var t time.Time
 	end := r.Time(i, &t)
+	if t.Before(firstTime) || t.After(lastTime) {
+		r.Check(end, fmt.Errorf("tq: the year of %v is not in 0…9999 in UTC", t))
+		return end
+	}
 	if !t.IsZero() {
 		*p = t.UTC()
 	}
 
 	return end
 }
+
+// The times that AppendTime takes.
+var (
+	firstTime = time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC)
+	lastTime  = time.Date(9999, 12, 31, 23, 59, 59, 999999999, time.UTC)
+)
 
 var taskFields = jsonwire.Fields{Names: []string{
 	"value", "attempt", "enqueuedAt", "lastError", "sequenceId", "lastOwnershipToken",

@@ -114,6 +114,9 @@ func lost(t *testing.T, g Grant) {
 	if d := g.Deadline(); !d.IsZero() {
 		t.Errorf("a lost lease has the deadline %v", d)
 	}
+	if owner := g.Owner(); owner != "" {
+		t.Errorf("a lost lease is of %q", owner)
+	}
 	if trace := g.TraceParent(); trace != "" {
 		t.Errorf("a lost lease has the trace %q", trace)
 	}

@@ -69,7 +69,8 @@ func checkRunLost(t *testing.T, open Open) {
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() {
-			ended <- q.Run(ctx, tq.RunOptions{Workers: 1}, func(ctx context.Context, g Grant) error {
+			o := tq.RunOptions{Workers: 1, Owner: "worker-7"}
+			ended <- q.Run(ctx, o, func(ctx context.Context, g Grant) error {
 				held <- g
 				<-ctx.Done()
 				cause <- context.Cause(ctx)
@@ -83,7 +84,13 @@ func checkRunLost(t *testing.T, open Open) {
 		if d := g.Deadline(); !d.After(time.Now()) {
 			t.Errorf("the lease was not prolonged: its deadline is %v", d)
 		}
+		resumed, err := q.Resume(t.Context(), g.Token)
+		no(t, err, "resume")
+		if a, b := g.Owner(), resumed.Owner(); a != "worker-7" || b != a {
+			t.Errorf("the lease is of %q, resumed of %q, want worker-7", a, b)
+		}
 		no(t, g.Complete(t.Context()), "complete behind the handler's back")
+		lost(t, g)
 		is(t, <-cause, tq.ErrLeaseLost, "cause of the handler's context")
 		cancel()
 		no(t, <-ended, "run")

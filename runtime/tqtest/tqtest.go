@@ -34,6 +34,7 @@ type Lease interface {
 	Release(ctx context.Context) error
 	DeadLetter(ctx context.Context, cause error) error
 	Deadline() time.Time
+	Owner() string
 	TraceParent() string
 }
 

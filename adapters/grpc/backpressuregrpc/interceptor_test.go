@@ -8,7 +8,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"go.uber.org/goleak"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -20,13 +19,14 @@ import (
 	"google.golang.org/grpc/test/bufconn"
 
 	"github.com/tqgen/tqgen/adapters/grpc/backpressuregrpc"
+	"github.com/tqgen/tqgen/adapters/grpc/internal/leaks"
 	"github.com/tqgen/tqgen/examples/lease"
 	"github.com/tqgen/tqgen/examples/lease/leasequeue"
 	"github.com/tqgen/tqgen/runtime/backpressure"
 	"github.com/tqgen/tqgen/runtime/tq"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaks.Main(m) }
 
 func must(t *testing.T, err error) {
 	t.Helper()

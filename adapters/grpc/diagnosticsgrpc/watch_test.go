@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"go.uber.org/goleak"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -23,6 +22,7 @@ import (
 	"google.golang.org/grpc/test/bufconn"
 
 	"github.com/tqgen/tqgen/adapters/grpc/diagnosticsgrpc"
+	"github.com/tqgen/tqgen/adapters/grpc/internal/leaks"
 	diagnosticspb "github.com/tqgen/tqgen/adapters/grpc/proto/tqgen/diagnostics/v1"
 	"github.com/tqgen/tqgen/examples/lease"
 	"github.com/tqgen/tqgen/examples/lease/leasequeue"
@@ -31,7 +31,7 @@ import (
 	"github.com/tqgen/tqgen/runtime/tq"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaks.Main(m) }
 
 func must(t *testing.T, err error) {
 	t.Helper()

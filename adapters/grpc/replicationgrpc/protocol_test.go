@@ -9,13 +9,13 @@ import (
 	"testing/synctest"
 	"time"
 
-	"go.uber.org/goleak"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/test/bufconn"
 
+	"github.com/tqgen/tqgen/adapters/grpc/internal/leaks"
 	replicationpb "github.com/tqgen/tqgen/adapters/grpc/proto/tqgen/replication/v1"
 	"github.com/tqgen/tqgen/adapters/grpc/replicationgrpc"
 	"github.com/tqgen/tqgen/examples/lease"
@@ -24,7 +24,7 @@ import (
 	"github.com/tqgen/tqgen/runtime/tq"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaks.Main(m) }
 
 func must(t *testing.T, err error) {
 	t.Helper()

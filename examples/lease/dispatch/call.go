@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/tqgen/tqgen/runtime/tq"
@@ -37,17 +38,32 @@ func (c *call) read(max int64, optional bool, decode func([]byte) error) error {
 	case len(body) == 0 && optional:
 		return nil
 	}
-	if t, _, err := mime.ParseMediaType(c.r.Header.Get("Content-Type")); err != nil || t != "application/json" {
-		return &Error{
-			Status: http.StatusUnsupportedMediaType, Code: CodeMediaType,
-			Message: "want Content-Type: application/json",
-		}
+	if err := c.media(); err != nil {
+		return err
 	}
 	if err := decode(body); err != nil {
 		return malformed(err)
 	}
 
 	return nil
+}
+
+// media says why the body is not of a form that is read here.
+func (c *call) media() error {
+	t, _, err := mime.ParseMediaType(c.r.Header.Get("Content-Type"))
+	coding := c.r.Header.Get("Content-Encoding")
+	want := ""
+	switch {
+	case err != nil || t != "application/json":
+		want = "want Content-Type: application/json"
+	case coding != "" && !strings.EqualFold(coding, "identity"):
+		want = "want no Content-Encoding: the body is read as it is"
+		c.w.Header().Set("Accept-Encoding", "identity")
+	default:
+		return nil
+	}
+
+	return &Error{Status: http.StatusUnsupportedMediaType, Code: CodeMediaType, Message: want}
 }
 
 func (c *call) body(max int64) ([]byte, error) {

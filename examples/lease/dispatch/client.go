@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -138,7 +139,7 @@ func (c *Client) lease(
 	if err != nil {
 		return l, held, err
 	}
-	held = tq.NewHeld(newRemote(c, deadline(res.LeaseSeconds)), 0)
+	held = tq.NewHeld(newRemote(c, res.OwnerPeerID, deadline(res.LeaseSeconds)), 0)
 
 	return leasequeue.NewLease(res.Payload, tq.Grant{
 		Held: held, Token: res.OwnershipToken, EnqueuedAt: res.EnqueuedAt, LastError: res.LastError,
@@ -177,8 +178,10 @@ func (c *Client) Release(ctx context.Context, token tq.Token) error {
 }
 
 // Fail ends the attempt: the task comes again after the queue's backoff, or is
-// dead after its last attempt, or if requeue is false. cause is kept with it.
-// The error matches tq.ErrLeaseLost if the token is stale.
+// dead after its last attempt, or if requeue is false. cause is kept with it, as
+// far as a service takes it: a longer message is cut, and a longer code and what
+// there is of metadata beyond the bounds, by name, are left out. The error matches
+// tq.ErrLeaseLost if the token is stale.
 func (c *Client) Fail(ctx context.Context, token tq.Token, cause error, requeue bool) error {
 	req := SettleRequest{OwnershipToken: token, Requeue: &requeue}
 	if cause != nil {
@@ -187,16 +190,30 @@ func (c *Client) Fail(ctx context.Context, token tq.Token, cause error, requeue 
 	if len(req.Reason) > maxReason {
 		req.Reason = strings.ToValidUTF8(req.Reason[:maxReason], "")
 	}
+	if len(req.ErrorCode) > maxErrorCode {
+		req.ErrorCode = ""
+	}
 	var kept *tq.TaskError
-	if errors.As(cause, &kept) && kept != nil && len(kept.Metadata) > 0 {
-		req.Metadata = make(map[string]string, len(kept.Metadata))
-		for k, v := range kept.Metadata {
-			req.Metadata[k] = v.String()
-		}
+	if errors.As(cause, &kept) && kept != nil {
+		req.Metadata = bounded(kept.Metadata)
 	}
 	_, err := c.settle(ctx, "fail", req)
 
 	return err
+}
+
+// bounded is as much of an error's metadata as a service takes.
+func bounded(all map[string]tq.Plain) map[string]string {
+	taken, size := map[string]string{}, 0
+	for _, k := range slices.Sorted(maps.Keys(all)) {
+		v := all[k].String()
+		if size += len(k) + len(v); len(taken) == maxMetadata || size > maxReason {
+			break
+		}
+		taken[k] = v
+	}
+
+	return taken
 }
 
 func (c *Client) settle(

@@ -41,6 +41,11 @@ type Options struct {
 	// leases in events and logs. Nil is [Claimed]; there are [Permitted] and
 	// [Certified].
 	Authorize func(r *http.Request, procedure, claimed string) (peer string, err error)
+	// SettleByOwner has a lease settled and prolonged by nobody but the peer it was
+	// granted to; who else comes with its token is refused with 403. Tokens can be
+	// guessed from one another, so set it where Authorize knows who asks and not
+	// everybody is trusted. False has everybody settle who has the token.
+	SettleByOwner bool
 	// Peers is told who waits for a task, says who may have one, and answers the
 	// procedure peers: a *peers.Tracker. Nil lets all have tasks.
 	Peers Peers
@@ -147,7 +152,8 @@ type role struct {
 
 	mu      sync.Mutex           // restores, and takes out of a drain
 	drained *leasequeue.Snapshot // what the last drain took out, until it is restored; guarded by mu
-	stopped atomic.Bool          // the queue is being drained, or was
+	ending  atomic.Int32         // drains that are under way
+	stopped atomic.Bool          // the queue was drained, and not restored since
 }
 
 // errMoved ends waiting at a queue that is not this node's any more.
@@ -218,7 +224,7 @@ func (c *call) begin(p procedure) (err error) {
 	switch {
 	case p.serve == nil:
 		return unknown("no such procedure")
-	case c.r.Method != http.MethodPost && (!p.reads || c.r.Method != http.MethodGet):
+	case !p.takes(c.r.Method):
 		c.w.Header().Set("Allow", p.allowed())
 		return &Error{Status: http.StatusMethodNotAllowed, Code: CodeMethod, Message: "want " + p.allowed()}
 	}

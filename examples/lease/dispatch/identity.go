@@ -18,6 +18,7 @@ func Claimed(_ *http.Request, _, claimed string) (peer string, err error) { retu
 
 // Permitted makes an Options.Authorize that takes the word of whoever asks, and
 // refuses who does not say it with 401, and who permit does not let with 403.
+// Of who does not say it permit is asked for health and shards alone, with "".
 func Permitted(permit func(peer, procedure string) bool) func(*http.Request, string, string) (string, error) {
 	return func(_ *http.Request, procedure, claimed string) (string, error) {
 		return permitted(permit, claimed, procedure)
@@ -27,7 +28,8 @@ func Permitted(permit func(peer, procedure string) bool) func(*http.Request, str
 // Certified makes an Options.Authorize that takes the word of client
 // certificates that the server has verified. Their first URI, else their first
 // DNS name, else their common name is who asks. It refuses who has none with
-// 401, and who permit does not let with 403; a nil permit lets all.
+// 401, and who permit does not let with 403; a nil permit lets all. Of who has
+// none permit is asked for health and shards alone, with "".
 //
 // The server's TLS configuration verifies certificates: ClientAuth is
 // tls.RequireAndVerifyClientCert, or tls.VerifyClientCertIfGiven where others
@@ -54,8 +56,9 @@ func nameOf(c *x509.Certificate) string {
 }
 
 func permitted(permit func(peer, procedure string) bool, peer, procedure string) (string, error) {
+	open := procedure == "health" || procedure == "shards"
 	switch {
-	case permit != nil && permit(peer, procedure):
+	case permit != nil && (peer != "" || open) && permit(peer, procedure):
 		return peer, nil
 	case peer == "":
 		return "", &Error{

@@ -25,6 +25,7 @@ import (
 
 	"github.com/tqgen/tqgen/examples/lease/dispatch"
 	"github.com/tqgen/tqgen/examples/lease/leasequeue"
+	"github.com/tqgen/tqgen/runtime/replication"
 	"github.com/tqgen/tqgen/runtime/tq"
 )
 
@@ -63,7 +64,9 @@ func (a *authority) issue(template *x509.Certificate) (tls.Certificate, error) {
 		return tls.Certificate{}, err
 	}
 	template.SerialNumber = big.NewInt(2)
-	template.NotAfter = time.Now().Add(time.Hour)
+	if template.NotAfter.IsZero() {
+		template.NotAfter = time.Now().Add(time.Hour)
+	}
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
 	template.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)}
 	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, key.Public(), a.key)
@@ -97,7 +100,8 @@ func Example_mutualTLS() {
 	}
 	defer q.Close()
 	service, err := dispatch.New(dispatch.Options{
-		Queue: q,
+		Queue:         q,
+		SettleByOwner: true,
 		Authorize: dispatch.Certified(func(peer, procedure string) bool {
 			switch procedure {
 			case "drain", "restore":
@@ -228,6 +232,15 @@ func TestCertified(t *testing.T) {
 		}
 	}
 
+	late, err := ca.issue(&x509.Certificate{
+		Subject: pkix.Name{CommonName: "worker-7"}, NotAfter: time.Now().Add(-time.Second),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ca.trusting(late).Get("https://" + l.Addr().String()); err == nil {
+		t.Error("a certificate that has expired is accepted")
+	}
 	unknown, err := dispatch.NewClient(dispatch.ClientOptions{
 		Nodes: []string{"https://" + l.Addr().String()}, Peer: "worker-7", HTTP: ca.trusting(),
 	})
@@ -253,6 +266,27 @@ func TestCertified(t *testing.T) {
 	end()
 	if err := <-served; err != nil {
 		t.Error(err)
+	}
+}
+
+// TestNobody: who has no certificate, or does not say who they are, gets nothing
+// but health, though permit only says who may not do what.
+func TestNobody(t *testing.T) {
+	t.Parallel()
+	permit := func(peer, procedure string) bool { return peer == "operator" || procedure != "drain" }
+	for name, authorize := range map[string]func(*http.Request, string, string) (string, error){
+		"certified": dispatch.Certified(permit), "permitted": dispatch.Permitted(permit),
+	} {
+		q := open(t, leasequeue.Options{})
+		url := serve(t, service(t, dispatch.Options{Queue: q, Authorize: authorize})) + "/resourcelease/"
+		enqueue(t, q, vm("i-1"))
+		for procedure, status := range map[string]int{
+			"enqueue": 401, "lease": 401, "complete": 401, "restore": 401, "drain": 401, "stats": 401, "peers": 401, "health": 200,
+		} {
+			if a := post(t, url+procedure, `{}`); a.Status != status {
+				t.Errorf("%s: %s by nobody: %+v", name, procedure, a.seen())
+			}
+		}
 	}
 }
 
@@ -319,6 +353,83 @@ func TestPermitted(t *testing.T) {
 	}
 	if strings.Contains(logged.String(), "secret") {
 		t.Errorf("the log shows a payload:\n%s", logged.String())
+	}
+}
+
+// TestSettleByOwner: nobody settles a lease of another peer's, nor prolongs it,
+// also after a promotion; where it is not asked for everybody does.
+func TestSettleByOwner(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	q := open(t, leasequeue.Options{})
+	replica, err := leasequeue.NewReplica(leasequeue.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := service(t, dispatch.Options{
+		Queue: q, SettleByOwner: true,
+		Authorize: dispatch.Permitted(func(peer, _ string) bool { return peer != "" }),
+	})
+	url := serve(t, s)
+	as := func(peer string) *dispatch.Client {
+		c, err := dispatch.NewClient(dispatch.ClientOptions{Nodes: []string{url}, Peer: peer})
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		return c
+	}
+	owner, other := as("worker-7"), as("worker-8")
+	for range 2 {
+		enqueue(t, q, vm("i-1"))
+	}
+	l, err := owner.Lease(ctx, 0)
+	if err != nil || l.Owner() != "worker-7" {
+		t.Fatalf("the lease is of %q, %v", l.Owner(), err)
+	}
+	refused := func() {
+		t.Helper()
+		_, err := other.Heartbeat(ctx, l.Token)
+		for verb, err := range map[string]error{
+			"heartbeat": err, "complete": other.Complete(ctx, l.Token), "release": other.Release(ctx, l.Token),
+			"fail": other.Fail(ctx, l.Token, errors.New("mine"), true), "give up": other.Fail(ctx, l.Token, nil, false),
+		} {
+			var e *dispatch.Error
+			if !errors.As(err, &e) || e.Status != http.StatusForbidden || e.Code != dispatch.CodeForbidden {
+				t.Errorf("%s of another peer's lease: %v", verb, err)
+			}
+		}
+	}
+	refused()
+	if _, err := l.Heartbeat(ctx); err != nil {
+		t.Error(err)
+	}
+
+	snapshot, events := q.WatchNow()
+	defer events.Close()
+	if err := replica.ApplySnapshot(&snapshot); err != nil {
+		t.Fatal(err)
+	}
+	next, err := replica.Promote(ctx, leasequeue.Options{}, replication.Promotion{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer next.Close()
+	s.Own(next, nil)
+	refused()
+	if err := l.Complete(ctx); err != nil {
+		t.Error(err)
+	}
+	if err := other.Complete(ctx, l.Token); !errors.Is(err, tq.ErrLeaseLost) || l.Owner() != "" {
+		t.Errorf("a lease that was settled: %v, of %q", err, l.Owner())
+	}
+
+	url = serve(t, service(t, dispatch.Options{Queue: next}))
+	if l, err = as("worker-7").Lease(ctx, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := as("worker-8").Complete(ctx, l.Token); err != nil {
+		t.Errorf("where everybody settles: %v", err)
 	}
 }
 

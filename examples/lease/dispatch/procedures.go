@@ -25,9 +25,13 @@ type procedure struct {
 	claims func(c *call, header string) (string, error)
 }
 
+func (p procedure) takes(method string) bool {
+	return method == http.MethodPost || p.reads && (method == http.MethodGet || method == http.MethodHead)
+}
+
 func (p procedure) allowed() string {
 	if p.reads {
-		return "GET, POST"
+		return "GET, HEAD, POST"
 	}
 
 	return "POST"
@@ -198,6 +202,9 @@ func (c *call) settled() (req SettleRequest, l leasequeue.Lease, err error) {
 		return req, l, invalid(CodeTokenRequired, "ownershipToken", "ownershipToken is required")
 	}
 	l, err = c.role.queue.Resume(c.r.Context(), req.OwnershipToken)
+	if err == nil && c.s.o.SettleByOwner && l.Owner() != c.peer && !l.Deadline().IsZero() {
+		err = &Error{Status: http.StatusForbidden, Code: CodeForbidden, Message: "the lease is another peer's"}
+	}
 
 	return req, l, err
 }
@@ -350,15 +357,16 @@ func (c *call) drain() error {
 }
 
 func (r *role) drain(ctx context.Context, grace time.Duration) (*leasequeue.Snapshot, error) {
-	r.stopped.Store(true)
+	r.ending.Add(1)
+	defer r.ending.Add(-1)
 	taken, err := r.queue.Drain(ctx, grace)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	switch {
-	case err != nil && !errors.Is(err, tq.ErrUncertain):
-		r.stopped.Store(r.drained != nil)
+	if err != nil && !errors.Is(err, tq.ErrUncertain) {
 		return nil, err
-	case r.drained != nil && len(taken.Tasks) == 0 && r.drained.ID == taken.ID:
+	}
+	r.stopped.Store(true)
+	if r.drained != nil && len(taken.Tasks) == 0 && r.drained.ID == taken.ID {
 		return r.drained, nil // nothing was in between
 	}
 	r.drained = &taken // also if nobody has confirmed it: there is no other copy
@@ -392,13 +400,16 @@ func (c *call) restore() error {
 	return c.answer(AppendRestoreResponseJSON(nil, &res))
 }
 
-// pendingItem is err with the established code where a task is missing.
+// pendingItem is err with the established code where a task is missing, or its
+// payload.
 func pendingItem(err error) error {
 	var e *Error
 	switch {
 	case !errors.As(err, &e):
 	case e.Path == "snapshot.tasks":
 		e.Code, e.Path = CodePendingItemRequired, "tasks"
+	case e.Path == "task.value":
+		e.Code, e.Path = CodePayloadRequired, "tasks.value"
 	case strings.HasPrefix(e.Path, "task."):
 		e.Code, e.Path = CodePendingItemRequired, "tasks."+strings.TrimPrefix(e.Path, "task.")
 	default:
@@ -470,7 +481,7 @@ func (s *Service) health(r *role) Health {
 		return Health{Status: "closed"}
 	case r.queue == nil:
 		return Health{Status: "following", Owner: r.owner}
-	case r.stopped.Load():
+	case r.ending.Load() > 0 || r.stopped.Load():
 		return Health{Status: "draining"}
 	default:
 		return Health{Status: serving}

@@ -183,6 +183,8 @@ func TestRefusals(t *testing.T) {
 		"token of another type": {"fail", `{"ownershipToken":"1:1:2"}`, answer{Status: bad, Code: dispatch.CodeRequestInvalid, Path: "ownershipToken"}},
 		"token without lease":   {"release", `{"ownershipToken":{"sequenceId":1,"attempt":1}}`, answer{Status: bad, Code: dispatch.CodeRequestInvalid, Path: "ownershipToken.leaseId"}},
 		"token's attempt":       {"complete", strings.Replace(good, `"attempt":1`, `"attempt":"1"`, 1), answer{Status: bad, Code: dispatch.CodeRequestInvalid, Path: "ownershipToken.attempt"}},
+		"token's lease id":      {"complete", strings.Replace(good, `"leaseId":"`, `"leaseId":"x`, 1), answer{Status: bad, Code: dispatch.CodeRequestInvalid, Path: "ownershipToken.leaseId"}},
+		"token's origin":        {"complete", strings.Replace(good, `"attempt"`, `"origin":"x","attempt"`, 1), answer{Status: bad, Code: dispatch.CodeRequestInvalid, Path: "ownershipToken.origin"}},
 		"token of nobody":       {"complete", strings.Replace(good, `"sequenceId":1`, `"sequenceId":9`, 1), answer{Status: conflict, Code: dispatch.CodeUnknownToken}},
 		"token of no grant":     {"complete", strings.Replace(good, `"attempt":1`, `"attempt":3`, 1), answer{Status: conflict, Code: tq.CodeLeaseLost}},
 		"long code":             {"fail", strings.TrimSuffix(good, "}") + `,"errorCode":"` + strings.Repeat("c", 129) + `"}`, answer{Status: bad, Code: dispatch.CodeRequestInvalid, Path: "errorCode"}},
@@ -193,7 +195,8 @@ func TestRefusals(t *testing.T) {
 		"no tasks":              {"restore", snapshot(``), answer{Status: bad, Code: dispatch.CodePendingItemRequired, Path: "tasks"}},
 		"null tasks":            {"restore", snapshot(`,"tasks":null`), answer{Status: bad, Code: dispatch.CodePendingItemRequired, Path: "tasks"}},
 		"null task":             {"restore", snapshot(`,"tasks":[null]`), answer{Status: bad, Code: dispatch.CodePendingItemRequired, Path: "tasks.0"}},
-		"empty task":            {"restore", snapshot(`,"tasks":[{}]`), answer{Status: bad, Code: dispatch.CodePendingItemRequired, Path: "tasks.value"}},
+		"empty task":            {"restore", snapshot(`,"tasks":[{}]`), answer{Status: bad, Code: dispatch.CodePayloadRequired, Path: "tasks.value"}},
+		"task without attempt":  {"restore", snapshot(`,"tasks":[` + strings.Replace(pending(`"value":`+vmJSON+`,`), `"attempt":1,`, ``, 1) + `]`), answer{Status: bad, Code: dispatch.CodePendingItemRequired, Path: "tasks.attempt"}},
 		"task without payload":  {"restore", snapshot(`,"tasks":[` + pending(`"value":null,`) + `]`), answer{Status: bad, Code: dispatch.CodeResourceTypeRequired, Path: "tasks.0.value.resourceType"}},
 		"task of another type":  {"restore", snapshot(`,"tasks":[` + pending(`"value":{"resourceType":1},`) + `]`), answer{Status: bad, Code: dispatch.CodeRequestInvalid, Path: "tasks.value.resourceType"}},
 		"task twice":            {"restore", snapshot(`,"tasks":[` + pending(`"value":`+vmJSON+`,`) + `,` + pending(`"value":`+vmJSON+`,`) + `]`), answer{Status: bad, Code: dispatch.CodeSnapshotInvalid}},
@@ -252,7 +255,8 @@ func TestRequests(t *testing.T) {
 		allow               string
 	}{
 		"get":           {http.MethodGet, "enqueue", "application/json", answer{Status: http.StatusMethodNotAllowed, Code: dispatch.CodeMethod}, "POST"},
-		"put":           {http.MethodPut, "stats", "application/json", answer{Status: http.StatusMethodNotAllowed, Code: dispatch.CodeMethod}, "GET, POST"},
+		"put":           {http.MethodPut, "stats", "application/json", answer{Status: http.StatusMethodNotAllowed, Code: dispatch.CodeMethod}, "GET, HEAD, POST"},
+		"head":          {http.MethodHead, "health", "", answer{Status: http.StatusOK}, ""},
 		"form":          {http.MethodPost, "enqueue", "text/plain", answer{Status: http.StatusUnsupportedMediaType, Code: dispatch.CodeMediaType}, ""},
 		"no media type": {http.MethodPost, "enqueue", "", answer{Status: http.StatusUnsupportedMediaType, Code: dispatch.CodeMediaType}, ""},
 		"charset":       {http.MethodPost, "enqueue", "application/json; charset=utf-8", answer{Status: http.StatusOK}, ""},
@@ -268,6 +272,28 @@ func TestRequests(t *testing.T) {
 				t.Errorf("Allow is %q, want %q", allow, c.allow)
 			}
 		})
+	}
+}
+
+// TestContentEncoding: a body that is compressed is called so, and one that is
+// called not to be is read.
+func TestContentEncoding(t *testing.T) {
+	t.Parallel()
+	q := open(t, leasequeue.Options{})
+	url := serve(t, service(t, dispatch.Options{Queue: q})) + "/resourcelease/enqueue"
+	for coding, want := range map[string]answer{
+		"gzip":     {Status: http.StatusUnsupportedMediaType, Code: dispatch.CodeMediaType},
+		"Identity": {Status: http.StatusOK},
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(`{"payload":`+vmJSON+`}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Content-Encoding", coding)
+		if diff := cmp.Diff(want, do(t, r).seen(), cmp.AllowUnexported(answer{})); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", coding, diff)
+		}
 	}
 }
 

@@ -9,12 +9,14 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/time/rate"
 
 	"github.com/tqgen/tqgen/examples/lease/dispatch"
@@ -184,7 +186,7 @@ func TestCutOff(t *testing.T) {
 // works for long keeps its lease.
 func TestRun(t *testing.T) {
 	t.Parallel()
-	q := open(t, leasequeue.Options{Lease: time.Second, Attempts: 2, Backoff: tq.NoBackoff})
+	q := open(t, leasequeue.Options{Lease: time.Hour, Attempts: 2, Backoff: tq.NoBackoff})
 	c := client(t, serve(t, service(t, dispatch.Options{Queue: q})))
 	for _, id := range []string{"fine", "fails", "panics", "hopeless", "slow"} {
 		if _, err := c.Enqueue(t.Context(), vm(id)); err != nil {
@@ -194,7 +196,7 @@ func TestRun(t *testing.T) {
 	ctx, end := context.WithCancel(t.Context())
 	var handled sync.Map
 	ran := make(chan error, 1)
-	policy := tq.RunPolicy{Lease: time.Second, Heartbeat: 100 * time.Millisecond}
+	policy := tq.RunPolicy{Lease: time.Hour, Heartbeat: 10 * time.Millisecond}
 	go func() {
 		ran <- dispatch.Run(ctx, c, dispatch.WorkOptions{RunOptions: tq.RunOptions{Workers: 3}, Policy: policy},
 			func(ctx context.Context, l *leasequeue.Lease) error {
@@ -204,7 +206,10 @@ func TestRun(t *testing.T) {
 				case id == "hopeless":
 					return tq.Permanent(errors.New("no such disk"))
 				case id == "slow":
-					<-time.After(1500 * time.Millisecond)
+					for s := (tq.Stats{}); s.Heartbeats < 3; {
+						s, _ = q.Stats(ctx)
+						runtime.Gosched()
+					}
 				case l.Attempt == 2:
 				case id == "fails":
 					return &tq.TaskError{Message: "disk full", Code: "disk.full"}
@@ -230,7 +235,7 @@ func TestRun(t *testing.T) {
 		return true
 	})
 	s, err := q.Stats(t.Context())
-	if err != nil || s.Completed != 4 || s.Dead != 1 || s.Expired != 0 || s.Heartbeats == 0 {
+	if err != nil || s.Completed != 4 || s.Dead != 1 || s.Expired != 0 {
 		t.Errorf("stats %+v, %v", s, err)
 	}
 }
@@ -323,4 +328,91 @@ func BenchmarkTask(b *testing.B) {
 			}
 		}
 	})
+}
+
+// TestDrainGivenUp: a drain that somebody gives up does not end that of another,
+// nor what health says of it.
+func TestDrainGivenUp(t *testing.T) {
+	t.Parallel()
+	q := open(t, leasequeue.Options{})
+	s := service(t, dispatch.Options{Queue: q})
+	url := serve(t, s) + "/resourcelease/"
+	enqueue(t, q, vm("i-1"))
+	dead := take(t, q)
+	if err := dead.DeadLetter(t.Context(), errors.New("no such vm")); err != nil {
+		t.Fatal(err)
+	}
+	enqueue(t, q, vm("i-2"))
+	held := take(t, q)
+	drained := waiting(t, url+"drain", `{"graceSeconds":60}`)
+	for {
+		if _, err := q.TryLease(t.Context()); errors.Is(err, tq.ErrDrained) {
+			break
+		}
+	}
+	ctx, giveUp := context.WithCancel(t.Context())
+	giveUp()
+	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/resourcelease/drain", http.NoBody)
+	s.ServeHTTP(httptest.NewRecorder(), r)
+	health := func(want string) {
+		t.Helper()
+		if a := send(t, http.MethodGet, url+"health", "", nil); a.body != `{"status":"`+want+`"}`+"\n" {
+			t.Errorf("health is %s, want %s", a.body, want)
+		}
+	}
+	health("draining")
+	if err := held.Complete(t.Context()); err != nil {
+		t.Error(err)
+	}
+	a := <-drained
+	health("draining")
+	if a := post(t, url+"restore", a.body); a.body != `{"restoredCount":1}`+"\n" {
+		t.Errorf("restore: %s", a.body)
+	}
+	health("serving")
+}
+
+// TestFailBounds: whatever a worker's error holds, its task fails at once, with as
+// much of it as is kept.
+func TestFailBounds(t *testing.T) {
+	t.Parallel()
+	q := open(t, leasequeue.Options{Attempts: 1})
+	c := client(t, serve(t, service(t, dispatch.Options{Queue: q})))
+	for name, cause := range map[string]*tq.TaskError{
+		"code":       {Message: "x", Code: strings.Repeat("c", 129)},
+		"message":    {Message: strings.Repeat("ä", 4096), Code: "c"},
+		"entries":    {Message: "x", Metadata: plain(20, 1)},
+		"long value": {Message: "x", Metadata: plain(3, 3000)},
+	} {
+		enqueue(t, q, vm(name))
+		l, err := c.Lease(t.Context(), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Fail(t.Context(), cause); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	dead, err := q.DeadLetters(t.Context(), 0, 9)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]int{}
+	for _, d := range dead {
+		got[d.Payload.ResourceID] = len(d.LastError.Metadata)
+	}
+	want := map[string]int{"code": 0, "message": 0, "entries": 16, "long value": 1}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("entries that are kept (-want +got):\n%s", diff)
+	}
+}
+
+// plain is so many entries of a size each.
+func plain(n, size int) map[string]tq.Plain {
+	all := map[string]tq.Plain{}
+	for i := range n {
+		all[fmt.Sprintf("k%02d", i)] = tq.PlainString(strings.Repeat("v", size))
+	}
+
+	return all
 }

@@ -14,13 +14,14 @@ import (
 // remote is the engine behind a lease that a service has granted.
 type remote struct {
 	c     *Client
+	owner string
 	until atomic.Pointer[time.Time] // the deadline; the zero time once it is lost
 }
 
 var _ tq.Settler = (*remote)(nil)
 
-func newRemote(c *Client, until time.Time) *remote {
-	r := &remote{c: c}
+func newRemote(c *Client, owner string, until time.Time) *remote {
+	r := &remote{c: c, owner: owner}
 	r.until.Store(&until)
 
 	return r
@@ -80,6 +81,15 @@ func (r *remote) Heartbeat(ctx context.Context, _ tq.Slot, t tq.Token) (time.Tim
 
 // Deadline follows from what the service has said last.
 func (r *remote) Deadline(tq.Slot, tq.Token) time.Time { return *r.until.Load() }
+
+// Owner is whom the service has named.
+func (r *remote) Owner(tq.Slot, tq.Token) string {
+	if r.until.Load().IsZero() {
+		return ""
+	}
+
+	return r.owner
+}
 
 // WorkOptions say how Run works. A zero field means what its comment says.
 type WorkOptions struct {

@@ -181,7 +181,7 @@ func copyFile(t *testing.T, from, to string) {
 // it kills a node, as an engine may.
 func TestCompose(t *testing.T) {
 	c := readCompose(t)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	built := c.Services["gateway"].Build
 	if path.Join(built.Context, built.Dockerfile) != path.Join(repository, "examples/lease/mesh/Dockerfile") {
@@ -194,6 +194,11 @@ func TestCompose(t *testing.T) {
 	for name, s := range c.Services {
 		if s.Image != "tqgen-mesh" || len(s.Entrypoint) > 0 {
 			t.Errorf("%s: image %q, entrypoint %q", name, s.Image, s.Entrypoint)
+		}
+		for _, p := range s.Ports {
+			if !strings.HasPrefix(p, "127.0.0.1:") {
+				t.Errorf("%s: port %s is open to the network, where everybody may drain the queue", name, p)
+			}
 		}
 		for _, on := range s.DependsOn {
 			if _, ok := c.Services[on]; !ok {

@@ -30,7 +30,7 @@ type scenario struct {
 }
 
 // sceneWithin bounds a scenario.
-const sceneWithin = 45 * time.Second
+const sceneWithin = 5 * time.Minute
 
 // runDrill plays the scenarios, each with a mesh of its own.
 func runDrill(ctx context.Context, s settings, out *said, stderr io.Writer) error {
@@ -42,13 +42,11 @@ func runDrill(ctx context.Context, s settings, out *said, stderr io.Writer) erro
 		s.seed, s.synchronous)
 	broken := 0
 	for _, sc := range chosen {
-		begun := time.Now()
-		x, err := playScene(ctx, s, sc, stderr)
+		r, err := playOut(ctx, s, sc, out, stderr)
 		if err != nil {
 			return fmt.Errorf("%s: %w", sc.name, err)
 		}
-		x.report.write(out, sc, time.Since(begun))
-		if x.report.broken() {
+		if r.broken() {
 			broken++
 		}
 	}
@@ -59,6 +57,32 @@ func runDrill(ctx context.Context, s settings, out *said, stderr io.Writer) erro
 	out.print("\nall %d kept what was promised\n", len(chosen))
 
 	return nil
+}
+
+// playsAtMost is how often a scenario is played. What it is to bring about does not
+// come about on a machine where a node is not run for longer than the others'
+// patience: that is no fault of the mesh. What is promised has to hold each time.
+const playsAtMost = 3
+
+// playOut plays a scenario until it has brought about what it is to, or has broken
+// a promise, and reports it.
+func playOut(ctx context.Context, s settings, sc scenario, out *said, stderr io.Writer) (*report, error) {
+	for plays := 1; ; plays++ {
+		begun := time.Now()
+		x, err := playScene(ctx, s, sc, stderr)
+		last := plays == playsAtMost || ctx.Err() != nil
+		switch {
+		case err == nil && (last || x.report.balance.broken() || len(x.report.missed) == 0):
+			x.report.write(out, sc, time.Since(begun))
+			return &x.report, nil
+		case err != nil && last:
+			return nil, err
+		case err != nil:
+			out.print("\n%s did not come about, and is played again: %v\n", sc.name, err)
+		default:
+			out.print("\n%s did not come about, and is played again: %s\n", sc.name, strings.Join(x.report.missed, "; "))
+		}
+	}
 }
 
 // choose gives the scenarios of those words, all if there are none.
@@ -352,7 +376,7 @@ func (x *scene) catch(ctx context.Context, late time.Duration) (c caught, err er
 // settle waits until the mesh has done everything it can.
 func (x *scene) settle(ctx context.Context) error {
 	x.quiet()
-	soon, cancel := context.WithTimeout(ctx, 20*time.Second)
+	soon, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	var owner status
 	err := until(soon, "the queue is worked off", func() bool {

@@ -34,6 +34,29 @@ func TestDrill(t *testing.T) {
 	}
 }
 
+// TestPlayedAgain: a scenario that fails, or does not bring about what it is to,
+// has another chance, and one that does has not.
+func TestPlayedAgain(t *testing.T) {
+	var stdout, stderr bytes.Buffer
+	plays := 0
+	r, err := playOut(t.Context(), parsed(t, "-role", "drill"), scenario{name: "late", play: func(_ context.Context, x *scene) error {
+		if plays++; plays == 1 {
+			return errors.New("too late")
+		}
+		x.expect(plays == 3, "nothing came of it")
+
+		return nil
+	}}, &said{w: &stdout}, &said{w: &stderr})
+	if err != nil || r.broken() || plays != 3 {
+		t.Errorf("played %d times: %v\n%s%s", plays, err, &stdout, &stderr)
+	}
+	for _, want := range []string{"again: too late", "again: nothing came of it", "late (", "kept"} {
+		if !strings.Contains(stdout.String(), want) {
+			t.Errorf("%q is not in\n%s", want, &stdout)
+		}
+	}
+}
+
 // TestDrillNotices plays a scenario, and then breaks what it has counted, one
 // thing at a time: each time the account must fail.
 func TestDrillNotices(t *testing.T) {
@@ -151,21 +174,26 @@ func TestTally(t *testing.T) {
 	snapshot := func(id string) client.Event { return client.Event{Type: diagnostics.TypeSnapshot, ID: id} }
 	stats := func(id string) client.Event { return client.Event{Type: diagnostics.TypeStats, ID: id} }
 	gap := func(text string) client.Event { return client.Event{Type: diagnostics.TypeGap, Data: []byte(text)} }
+	rate := func(id string) client.Event {
+		return client.Event{Type: diagnostics.TypeGap, ID: id, Data: []byte(`{"dropped":5,"reason":"rate"}`)}
+	}
 	denied, overrun := gap(`{"reason":"unknown"}`), gap(`{"from":3,"to":9,"dropped":7,"reason":"overrun"}`)
 	for name, c := range map[string]struct {
 		events []client.Event
 		faults int
 	}{
-		"in order":              {[]client.Event{snapshot("a.1"), stats("a.2"), stats("a.3")}, 0},
-		"a hole":                {[]client.Event{snapshot("a.1"), stats("a.2"), stats("a.4")}, 1},
-		"twice":                 {[]client.Event{snapshot("a.1"), stats("a.2"), stats("a.2")}, 1},
-		"a gap that is told":    {[]client.Event{snapshot("a.1"), stats("a.2"), overrun, snapshot("a.9")}, 0},
-		"a gap that is not":     {[]client.Event{snapshot("a.1"), stats("a.2"), snapshot("a.9")}, 1},
-		"a gap of other events": {[]client.Event{snapshot("a.1"), overrun, snapshot("a.9")}, 1},
-		"another host, told":    {[]client.Event{snapshot("a.1"), denied, snapshot("b.5"), stats("b.6")}, 0},
-		"another host":          {[]client.Event{snapshot("a.1"), stats("b.2")}, 1},
-		"the same host, denied": {[]client.Event{snapshot("a.1"), denied, snapshot("a.5")}, 1},
-		"no id":                 {[]client.Event{snapshot("a.1"), stats("a")}, 1},
+		"in order":               {[]client.Event{snapshot("a.1"), stats("a.2"), stats("a.3")}, 0},
+		"a hole":                 {[]client.Event{snapshot("a.1"), stats("a.2"), stats("a.4")}, 1},
+		"twice":                  {[]client.Event{snapshot("a.1"), stats("a.2"), stats("a.2")}, 1},
+		"a gap that is told":     {[]client.Event{snapshot("a.1"), stats("a.2"), overrun, snapshot("a.9")}, 0},
+		"a gap that is not":      {[]client.Event{snapshot("a.1"), stats("a.2"), snapshot("a.9")}, 1},
+		"a gap of other events":  {[]client.Event{snapshot("a.1"), overrun, snapshot("a.9")}, 1},
+		"another host, told":     {[]client.Event{snapshot("a.1"), denied, snapshot("b.5"), stats("b.6")}, 0},
+		"another host":           {[]client.Event{snapshot("a.1"), stats("b.2")}, 1},
+		"the same host, denied":  {[]client.Event{snapshot("a.1"), denied, snapshot("a.5")}, 1},
+		"no id":                  {[]client.Event{snapshot("a.1"), stats("a")}, 1},
+		"a gap that is numbered": {[]client.Event{snapshot("a.1"), rate("a.2"), stats("a.3")}, 0},
+		"one that is not":        {[]client.Event{snapshot("a.1"), rate("a.3"), stats("a.4")}, 1},
 	} {
 		y := &tally{}
 		for _, e := range c.events {

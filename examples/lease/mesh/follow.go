@@ -18,6 +18,7 @@ import (
 	"github.com/tqgen/tqgen/runtime/diagnostics"
 	"github.com/tqgen/tqgen/runtime/replication"
 	"github.com/tqgen/tqgen/runtime/replicationhttp"
+	"github.com/tqgen/tqgen/runtime/telemetry"
 	"github.com/tqgen/tqgen/runtime/tq"
 )
 
@@ -109,11 +110,14 @@ func (n *node) follow(
 ) (*leasequeue.Local, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	f := &following{n: n, replica: replica, claim: claim, failed: make(chan error, 1)}
-	if err := f.open(); err != nil {
+	f := &following{
+		n: n, replica: replica, claim: claim, probe: replication.NewSinkProbe("follower"), failed: make(chan error, 1),
+	}
+	if err := f.show(); err != nil {
 		return nil, err
 	}
 	defer f.close()
+	f.open()
 	n.log.Info("follows", "owner", claim.Peer, "term", claim.Term)
 	ticker := time.NewTicker(look)
 	defer ticker.Stop()
@@ -141,7 +145,9 @@ type following struct {
 	n       *node
 	replica *leasequeue.Replica
 	claim   replication.Claim
+	probe   *replication.SinkProbe
 	host    *diagnostics.Host
+	metrics *telemetry.Registration // nil without telemetry
 	failed  chan error
 	journal []replication.Header // of an operation that is not whole yet
 
@@ -150,12 +156,36 @@ type following struct {
 	since time.Time          // it follows; guarded by election.mu
 }
 
-func (f *following) open() (err error) {
+// show makes what shows people how far this node is. Without an error it ends
+// with close.
+func (f *following) show() (err error) {
 	n := f.n
 	if f.host, err = diagnostics.New(n.s.diagnostics()); err != nil {
 		return err
 	}
-	e := &n.election
+	err = f.host.AttachSink(f.probe)
+	if n.meters != nil && err == nil {
+		f.metrics, err = telemetry.New(telemetry.WithMeterProvider(n.meters), telemetry.WithServiceName(n.s.name))
+	}
+	if f.metrics != nil {
+		err = errors.Join(f.metrics.AttachSink(f.probe), f.metrics.AttachHost(f.host))
+	}
+	if err != nil {
+		f.hide()
+	}
+
+	return err
+}
+
+func (f *following) hide() {
+	if f.metrics != nil {
+		_ = f.metrics.Close() // the provider goes on
+	}
+	_ = f.host.Close() // says bye
+}
+
+func (f *following) open() {
+	n, e := f.n, &f.n.election
 	e.mu.Lock()
 	e.claim, e.rank, e.halt, e.frozen, e.quiet = f.claim, f.rank, f.halt, time.Time{}, time.Time{}
 	e.heard.Store(time.Now().UnixNano()) // it has time to begin
@@ -163,8 +193,6 @@ func (f *following) open() (err error) {
 	e.mu.Unlock()
 	n.calls.Follow(n.s.nodes[f.claim.Peer])
 	n.now.Store(&stint{pages: f.host, status: f.status})
-
-	return nil
 }
 
 func (f *following) close() {
@@ -174,7 +202,7 @@ func (f *following) close() {
 	e.claim = replication.Claim{}
 	e.mu.Unlock()
 	f.n.now.Store(new(stint))
-	_ = f.host.Close() // says bye
+	f.hide()
 }
 
 // rank is how much this follower knows of the queue.
@@ -255,7 +283,7 @@ func (f *following) run(ctx context.Context, base string) error {
 		return err
 	}
 	err = leasequeue.Follow(ctx, client, f, replication.FollowOptions{
-		MinBackoff: 20 * time.Millisecond, MaxBackoff: 200 * time.Millisecond,
+		MinBackoff: 20 * time.Millisecond, MaxBackoff: 200 * time.Millisecond, Probe: f.probe,
 		Failed: func(err error, _ time.Duration) { f.n.log.Debug("the stream of events", "error", err) },
 		Missed: func(err error) { f.n.log.Debug("following from a snapshot", "why", err) },
 	})

@@ -165,7 +165,7 @@ func (m *mesh) stop(name string) error {
 	return p.stop(stopWithin)
 }
 
-const stopWithin = 10 * time.Second
+const stopWithin = time.Minute
 
 func (m *mesh) forget(name string) {
 	m.mu.Lock()
@@ -192,7 +192,7 @@ func (m *mesh) cut(name string, off bool) {
 // close ends the mesh in good order: workers, followers, the owner, the
 // gateway. The error says who did not end so.
 func (m *mesh) close() error {
-	soon, cancel := context.WithTimeout(context.Background(), time.Second)
+	soon, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	owner, _ := m.owner(soon)
 	order := slices.Clone(workerNames)

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tqgen/tqgen/runtime/diagnostics"
 	"github.com/tqgen/tqgen/runtime/effect"
 	"github.com/tqgen/tqgen/runtime/replication"
 )
@@ -48,7 +49,7 @@ func (l lines) Write(p []byte) (int, error) {
 // TestMesh is a mesh in good health: what it prints leads somewhere, a task
 // becomes a mail, and it ends by itself.
 func TestMesh(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	meshCtx, end := context.WithCancel(ctx)
 	defer end()
@@ -99,6 +100,23 @@ func TestMesh(t *testing.T) {
 	} {
 		if !strings.Contains(metrics, want) {
 			t.Errorf("%s is not in the metrics of the owner", want)
+		}
+	}
+	for name, url := range all {
+		if url == client.Node() {
+			continue
+		}
+		var s diagnostics.Snapshot
+		follows := func() bool {
+			err := get(ctx, url+"/diagnostics/taskqueue/snapshot", &s)
+
+			return err == nil && len(s.Replication) == 1 && s.Replication[0].Queue == queueName && s.Replication[0].Position > 0
+		}
+		if err := until(ctx, "the page of "+name+" shows how far it is", follows); err != nil {
+			t.Errorf("%v: %+v", err, s.Replication)
+		}
+		if got := beginning(ctx, t, url+pathMetrics); !strings.Contains(got, "taskqueue_replication_applied_total{") {
+			t.Errorf("%s is a follower without metrics of it", name)
 		}
 	}
 	end()

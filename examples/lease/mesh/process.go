@@ -33,7 +33,7 @@ type process struct {
 var errOver = errors.New("it has ended")
 
 // readyWithin bounds how long a process takes to begin.
-const readyWithin = 20 * time.Second
+const readyWithin = 2 * time.Minute
 
 // start runs this program as one of the mesh and returns once it says that it
 // is ready. hear is told every line it says.

@@ -68,7 +68,7 @@ function list(dl, pairs) {
 function queueOf(name) {
   let q = queues.get(name);
   if (!q) {
-    q = { name, stats: null, points: [], bands: [], signals: new Map(), health: "healthy" };
+    q = { name, stats: null, points: [], bands: [], signals: new Map(), told: [], health: "healthy" };
     queues.set(name, q);
   }
   return q;
@@ -77,8 +77,10 @@ function queueOf(name) {
 function observe(stats) {
   replicate(stats);
   const q = queueOf(stats.queue);
+  const now = point(stats);
   q.stats = stats;
-  q.points.push(point(stats));
+  while (q.points.length && q.points.at(-1)[0] >= now[0]) q.points.pop(); // the host's clock was set back
+  q.points.push(now);
   trim(q);
 }
 
@@ -98,10 +100,17 @@ function trim(q) {
   q.bands = q.bands.filter((b) => b.to === null || !q.points.length || b.to >= q.points[0][0]);
 }
 
-// signal notes what a monitor says. A queue may have several.
+// signal notes what a monitor says.
 function signal(s) {
   const q = queueOf(s.queue);
-  q.signals.set(`${s.shard ?? ""}/${s.highWatermark}/${s.lowWatermark}`, s);
+  if (!filled) q.told.push(s);
+  shade(q, s);
+}
+
+const monitorOf = (s) => `${s.shard ?? ""}/${s.highWatermark}/${s.lowWatermark}`; // a queue may have several
+
+function shade(q, s) {
+  q.signals.set(monitorOf(s), s);
   const at = Date.parse(s.observedAt) / 1000;
   const open = q.bands.at(-1)?.to === null ? q.bands.at(-1) : null;
   if (under(q) && !open) q.bands.push({ from: at, to: null });
@@ -110,9 +119,32 @@ function signal(s) {
 
 const under = (q) => [...q.signals.values()].some((s) => s.isActive);
 
-// pauseLines leaves a hole in the charts: nothing is known of this time.
+// pauseLines leaves a hole in the charts: nothing is known of this time. The
+// clock is the host's.
 function pauseLines() {
-  for (const q of queues.values()) q.points.push([Date.now() / 1000, null, null, null, null, null]);
+  for (const q of queues.values()) {
+    const last = q.points.at(-1)?.[0];
+    if (last === undefined) continue;
+    q.points.push([last + 0.001, null, null, null, null, null]);
+    if (q.bands.at(-1)?.to === null) q.bands.at(-1).to = last;
+  }
+}
+
+// forget drops what was told before a time and is not in a snapshot.
+function forget(snapshot, before) {
+  const old = (of) => Date.parse(of.observedAt) < before;
+  for (const [name, q] of queues) {
+    if (!snapshot.queues.some((s) => s.queue === name) && (!q.stats || old(q.stats))) queues.delete(name);
+    for (const [key, s] of q.signals) {
+      if (old(s) && !snapshot.backpressure.some((b) => b.queue === name && monitorOf(b) === key)) {
+        shade(q, { ...s, isActive: false, observedAt: snapshot.observedAt });
+        q.signals.delete(key);
+      }
+    }
+  }
+  for (const name of replicas.keys()) {
+    if (!snapshot.replication.some((r) => r.queue === name)) replicas.delete(name);
+  }
 }
 
 /* The stream. */
@@ -140,13 +172,9 @@ function showMissed() {
 const on = {
   "taskqueue.snapshot"(s) {
     mutations = s.mutations;
-    for (const name of queues.keys()) {
-      if (!s.queues.some((q) => q.queue === name)) queues.delete(name);
-    }
-    replicas.clear();
+    forget(s, Infinity);
     s.queues.forEach(observe);
     Map.groupBy(s.replication, (r) => r.queue).forEach((replication, queue) => replicate({ queue, replication }));
-    for (const q of queues.values()) q.signals.clear();
     s.backpressure.forEach(signal);
     showHealth(s.health);
     backfill();
@@ -193,36 +221,47 @@ function connect() {
   source = null;
   const after = Math.min(10, 0.25 * 2 ** attempts++);
   connection("reconnecting", "reconnecting");
+  put($("health"), "unknown");
   setTimeout(open, after * 1000 * (0.75 + Math.random() / 2));
 }
 
 // backfill puts what the host still has of the past before what came since.
+let filling = false;
 let filled = false;
 async function backfill() {
-  if (filled) return;
+  if (filling) return;
+  filling = true;
+  const [stats, signals] = await Promise.all(["taskqueue.stats", "taskqueue.backpressure"].map(past));
   filled = true;
-  const past = new Map();
+  for (const q of queues.values()) {
+    const first = q.points[0]?.[0] ?? Infinity;
+    q.points.unshift(...(stats.get(q.name) ?? []).map(point).filter((p) => p[0] < first));
+    const then = { signals: new Map(), bands: [] };
+    for (const s of [...(signals.get(q.name) ?? []), ...q.told]) shade(then, s);
+    q.bands = then.bands;
+    q.told = [];
+    trim(q);
+  }
+  draw();
+}
+
+// past gives the events of a type that the host still has, by queue.
+async function past(type) {
+  const all = new Map();
   try {
     for (let after = "", pages = 0; pages < 6; pages++) {
-      const answer = await ask(`taskqueue/history?limit=1000&types=taskqueue.stats&after=${encodeURIComponent(after)}`);
+      const answer = await ask(`taskqueue/history?limit=1000&types=${type}&after=${encodeURIComponent(after)}`);
       for (const { data } of answer.events) {
-        if (!past.has(data.queue)) past.set(data.queue, []);
-        past.get(data.queue).push(point(data));
+        if (!all.has(data.queue)) all.set(data.queue, []);
+        all.get(data.queue).push(data);
       }
       if (!answer.next) break;
       after = answer.next;
     }
   } catch {
-    return; // charts begin now
+    // charts begin now
   }
-  for (const [name, points] of past) {
-    const q = queues.get(name);
-    if (!q) continue;
-    const first = q.points[0]?.[0] ?? Infinity;
-    q.points.unshift(...points.filter((p) => p[0] < first));
-    trim(q);
-  }
-  draw();
+  return all;
 }
 
 async function ask(path, options) {
@@ -236,9 +275,14 @@ function showHealth(health) {
   for (const h of health.queues) if (queues.has(h.queue)) queues.get(h.queue).health = h.status;
 }
 
-async function askHealth() {
+// look asks how the queues are, and whether they are all still attached.
+async function look() {
   try {
-    showHealth((await ask("taskqueue/snapshot")).health);
+    const snapshot = await ask("taskqueue/snapshot");
+    if (!source) return;
+    forget(snapshot, Date.parse(snapshot.observedAt));
+    showHealth(snapshot.health);
+    draw();
   } catch {
     put($("health"), "unknown");
   }
@@ -259,12 +303,14 @@ function draw() {
   });
 }
 
+const order = new Intl.Collator("en", { numeric: true }).compare;
+
 function drawQueues() {
-  const all = [...queues.values()].filter((q) => q.stats).sort((a, b) => (a.name < b.name ? -1 : 1));
+  const all = [...queues.values()].filter((q) => q.stats).sort((a, b) => order(a.name, b.name));
   $("none").hidden = all.length > 0;
+  $("queues").hidden = !all.length;
+  if (!queues.has(selected)) select(all[0]?.name ?? "");
   fill($("queues").tBodies[0], all, (q) => q.name, makeRow, updateRow);
-  if (all.length && !queues.has(selected)) select(all[0].name);
-  if (!all.length) $("detail").hidden = true;
 }
 
 function makeRow(q) {
@@ -287,8 +333,9 @@ function makeRow(q) {
 function updateRow(row, q) {
   const s = q.stats;
   const [name, state, pending, ...rest] = row.children;
-  const states = [s.paused && "paused", under(q) && "backpressure", q.health !== "healthy" && q.health].filter(Boolean);
-  state.dataset.state = states.at(s.paused ? 0 : -1) ?? "healthy";
+  const shut = s.state !== "open" && s.state;
+  const states = [shut, s.paused && "paused", under(q) && "backpressure", q.health !== "healthy" && q.health].filter(Boolean);
+  state.dataset.state = states.at(shut || s.paused ? 0 : -1) ?? "healthy";
   put(state, states.join(", ") || "healthy");
   row.classList.toggle("selected", q.name === selected);
   name.firstChild.setAttribute("aria-pressed", String(q.name === selected));
@@ -317,7 +364,7 @@ function spark(line, points) {
 /* Sources and sinks, a row for each peer. */
 
 function drawReplication() {
-  const rows = [...replicas].sort(([a], [b]) => (a < b ? -1 : 1)).flatMap(([queue, all]) => all.flatMap((r, i) =>
+  const rows = [...replicas].sort(([a], [b]) => order(a, b)).flatMap(([queue, all]) => all.flatMap((r, i) =>
     (r.peers.length ? r.peers : [null]).map((peer) => ({ queue, r, peer, key: JSON.stringify([queue, i, r.role, r.stream, peer?.peer]) }))));
   $("replication-section").hidden = !rows.length;
   fill($("replication").tBodies[0], rows, (row) => row.key, () => element("tr", {},
@@ -334,10 +381,12 @@ function drawReplication() {
 
 /* One queue in detail. */
 
+// select shows a queue in detail, or none.
 function select(name) {
+  if (!name && !selected) return;
   selected = name;
   put($("hold-said"), "");
-  $("detail").hidden = false;
+  $("detail").hidden = !name;
   put($("detail-title"), name);
   leases.begin();
   letters.begin();
@@ -381,12 +430,13 @@ function chart(box, columns, top, hooks) {
   const size = () => ({ width: Math.max(200, box.clientWidth), height: 210 });
   function make(data) {
     const axis = { stroke: colour("soft"), grid: { stroke: colour("line"), width: 1 }, ticks: { stroke: colour("line") } };
+    const clock = (_, ticks) => ticks.map((t) => new Date(t * 1000).toLocaleTimeString("en-GB"));
     return new uPlot({
       ...size(),
       legend: { show: false },
       cursor: { show: false },
       scales: { y: { range: (_, __, most) => [0, Math.max(1, 1.08 * Math.max(most ?? 0, top(queue)))] } },
-      axes: [axis, { ...axis, size: 70, values: (_, ticks) => ticks.map((n) => n.toLocaleString("en")) }],
+      axes: [{ ...axis, space: 80, values: clock }, { ...axis, size: 70, values: (_, ticks) => ticks.map((n) => n.toLocaleString("en")) }],
       series: [{}, ...columns.map(([, c]) => ({ stroke: colour(c), width: 2, points: { show: false } }))],
       hooks: hooks ? hooks(() => queue) : {},
     }, data, box);
@@ -484,6 +534,7 @@ function paged(id, get, keyOf, make, update) {
         }
       } catch (e) {
         if (of === selected && source) self.say(e.message, true);
+        if (e.message.startsWith("404")) look(); // the queue may be gone
       }
       running = false;
       if (again) {
@@ -588,7 +639,7 @@ setInterval(() => {
 setInterval(() => {
   if (document.hidden || paused || !source) return;
   letters.refresh();
-  askHealth();
+  look();
 }, 5000);
 
 open();

@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
@@ -20,6 +19,7 @@ import (
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/test/bufconn"
 
+	"github.com/tqgen/tqgen/adapters/grpc/internal/leaks"
 	"github.com/tqgen/tqgen/adapters/grpc/replicationgrpc"
 	"github.com/tqgen/tqgen/runtime/replication"
 	"github.com/tqgen/tqgen/runtime/replicationhttp"
@@ -27,7 +27,7 @@ import (
 )
 
 // TestMain holds, too, that nothing runs when all streams and servers are over.
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaks.Main(m) }
 
 // bounds are what handlers of every transport take.
 type bounds struct {

@@ -23,7 +23,7 @@ const (
 	work    = time.Millisecond     // on a task
 	burst   = 24                   // tasks a producer brings at a time: twice what is worked off
 	pause   = 3 * time.Millisecond // between two bursts
-	patient = 30 * time.Second     // for what must come
+	patient = 5 * time.Minute      // for what must come
 )
 
 // storm is a queue that is driven into backpressure and out of it.

@@ -16,8 +16,13 @@ import (
 	"github.com/tqgen/tqgen/runtime/tq"
 )
 
-// capacity is small enough that bursts fill the queue and producers wait.
-const capacity = 4096
+// capacity is small enough that bursts fill the queue and producers wait. Of dead
+// letters there is room for more than come while the operator is not run for
+// seconds: what the queue purges by itself is in nobody's books.
+const (
+	capacity = 4096
+	dead     = 1 << 16
+)
 
 // demo is one run: its books, and what its goroutines share.
 type demo struct {
@@ -52,6 +57,7 @@ func (d *demo) open(name string) (*leasequeue.Local, error) {
 		Low:      capacity / 4,
 		Lease:    d.lease,
 		Attempts: 4,
+		Dead:     dead,
 		Backoff:  tq.ExpBackoff(d.lease/50, d.lease/5, 20),
 	})
 	if err != nil {

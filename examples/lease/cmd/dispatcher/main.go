@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"syscall"
 
 	"github.com/tqgen/tqgen/examples/lease/dispatch"
 	"github.com/tqgen/tqgen/examples/lease/leasequeue"
@@ -29,7 +30,7 @@ import (
 func main() {
 	listen := flag.String("listen", "127.0.0.1:8080", "address to answer at")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, *listen, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -46,7 +46,7 @@ type call struct {
 var errAccount = errors.New("the account does not hold")
 
 // deadline bounds a whole run.
-const deadline = time.Minute
+const deadline = 5 * time.Minute
 
 // accountFor starts the two, kills one, and writes the account.
 func accountFor(ctx context.Context, s settings, stdout, stderr io.Writer) int {
