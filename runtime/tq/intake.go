@@ -137,7 +137,7 @@ func (c *core) admit(i Slot, now, due Instant) TaskID {
 	if in.logging && in.left.n == 0 {
 		c.cross.unseen.Store(true)
 	}
-	c.push(&in.left, i)
+	c.push(&in.left, i, s)
 	c.depth(1, 1)
 
 	return s.id
@@ -146,13 +146,26 @@ func (c *core) admit(i Slot, now, due Instant) TaskID {
 // takeOver brings what producers have left into the core, and free slots the
 // other way. It needs both locks, and says whether anything was left.
 func (c *core) takeOver() bool {
+	any := c.takeLeft()
+	c.giveFree() // last: what was left may have pushed others out of the log
+
+	return any
+}
+
+// giveFree gives producers the slots that are free.
+func (c *core) giveFree() {
 	in := &c.in
-	if c.free.n > 0 {
-		c.at(c.free.tail).next = in.free
-		in.free = c.free.head
-		in.spare += c.free.n
-		c.free = emptyList
+	if c.free.n == 0 {
+		return
 	}
+	c.at(c.free.tail).next = in.free
+	in.free = c.free.head
+	in.spare += c.free.n
+	c.free = emptyList
+}
+
+func (c *core) takeLeft() bool {
+	in := &c.in
 	l := in.left
 	if l.n == 0 {
 		return false
@@ -202,7 +215,7 @@ func (c *core) enterEach(l list) {
 			c.index[s.id] = i
 		}
 		c.count.Enqueued++
-		c.wait(i, now, s.until)
+		c.wait(i, s, now, s.until)
 		c.record(Enqueued, 0, i, now, false)
 		i = next
 	}
