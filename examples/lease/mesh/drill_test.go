@@ -227,7 +227,7 @@ func TestVote(t *testing.T) {
 		e := &election{rank: func() int64 { return 10 }, halt: func() { halted = true }}
 		e.claim.Term = 3
 		e.heard.Store(time.Now().Add(-c.silence).UnixNano())
-		b := e.vote(c.term, c.rank, c.from, "m")
+		b := e.vote(c.term, c.rank, vote{c.from, "1"}, "m")
 		if b.Granted != c.granted || halted != c.halted || halted && b.Rank != 10 {
 			t.Errorf("%s: %+v, stopped following: %v", name, b, halted)
 		}
@@ -238,8 +238,64 @@ func TestVote(t *testing.T) {
 			t.Errorf("%s: it waits for the winner: %v", name, waits)
 		}
 	}
-	if b := new(election).vote(1, 0, "a", "m"); b.Granted {
+	if b := new(election).vote(1, 0, vote{"a", "1"}, "m"); b.Granted {
 		t.Error("a node that follows nobody has voted")
+	}
+}
+
+// TestVoteStands: who has voted does not follow the old owner again while the one
+// it has voted for may still claim the term, however long that takes.
+func TestVoteStands(t *testing.T) {
+	t.Parallel()
+	candidate := func() *election {
+		e := &election{round: "r"}
+		e.claim.Term = 3
+
+		return e
+	}
+	for name, c := range map[string]struct {
+		spoil func(*election)
+		over  bool // is what it says
+		claim bool // it does after that
+	}{
+		"it has not decided":     {func(*election) {}, true, false},
+		"it claims":              {func(e *election) { e.decide("r", true) }, false, false},
+		"it owns":                {func(e *election) { e.claim.Term = 0 }, false, true},
+		"it follows the next":    {func(e *election) { e.claim.Term = 4 }, false, true},
+		"it is in another round": {func(e *election) { e.round = "s" }, true, false},
+		"it has voted": {func(e *election) {
+			e.rank, e.halt = func() int64 { return 1 }, func() {}
+			e.vote(4, 1, vote{"a", "v"}, "m")
+		}, true, false},
+	} {
+		e := candidate()
+		c.spoil(e)
+		if got := e.over(4, "r"); got != c.over {
+			t.Errorf("%s: over %v", name, got)
+		}
+		if name != "it claims" && e.decide("r", true) != c.claim {
+			t.Errorf("%s: it claims the term: %v", name, !c.claim)
+		}
+	}
+	if e := candidate(); !e.decide("r", true) || e.vote(4, 99, vote{"a", "v"}, "m").Granted {
+		t.Error("one that claims the term has voted for another")
+	}
+
+	says := "false"
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(says))
+	}))
+	t.Cleanup(server.Close)
+	n := &node{log: slog.New(slog.DiscardHandler), s: settings{name: "a", peers: nodes{"b": server.URL, "owner": server.URL}}}
+	f := &following{n: n, claim: replication.Claim{Term: 3, Peer: "owner"}}
+	n.election.voted = vote{"b", "r"}
+	f.release(t.Context())
+	if f.resume(t.Context()); f.stop != nil {
+		t.Error("it follows again though its vote stands")
+	}
+	says = "true"
+	for n.election.voted.candidate != "" { // an answer may come too late
+		f.release(t.Context())
 	}
 }
 
@@ -341,7 +397,7 @@ func TestElected(t *testing.T) {
 			n.s.peers[peer] = server.URL
 		}
 		f := &following{n: n, claim: replication.Claim{Term: 3, Peer: "owner"}}
-		if next, won := f.elected(t.Context(), c.rank); won != c.won || (next != nil) != c.won {
+		if next, won := f.elected(t.Context(), c.rank, "1"); won != c.won || (next != nil) != c.won {
 			t.Errorf("%s: won %v", name, won)
 		}
 	}

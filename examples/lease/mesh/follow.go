@@ -26,11 +26,14 @@ import (
 //
 // A follower that has heard nothing of the owner for longer than its patience
 // stops following and asks the others for their votes. Whoever is asked and has
-// heard of the owner lately refuses. Otherwise it stops following for a while,
-// too, so that it can acknowledge nothing more, and votes for the one who asks
-// if that one has more events, or as many and a name that comes first; if not,
-// it asks for votes itself. With the votes of all other followers it claims the
-// next term.
+// heard of the owner lately refuses. Otherwise it stops following, too, so that
+// it can acknowledge nothing more, and votes for the one who asks if that one has
+// more events, or as many and a name that comes first; if not, it asks for votes
+// itself. With the votes of all other followers it claims the next term.
+//
+// Who has voted does not follow again before there is a next term, or the
+// candidate has said that it will not claim it: a candidate may not be run for
+// as long as you like between its last look at the clock and its claim.
 //
 // So whatever the owner has told anybody to be done is known to the winner: one
 // follower had acknowledged it, and has voted or is the winner. That is why half
@@ -44,6 +47,9 @@ type election struct {
 	halt   func()    // ends following, and returns when it has ended
 	frozen time.Time // it does not follow until then
 	quiet  time.Time // it does not ask for votes until then
+	voted  vote      // it does not follow until that is over; zero: it has not voted
+	round  string    // in which it may claim the next term; "" is none
+	claims bool      // it does
 
 	heard  atomic.Int64 // when the owner was heard of last, in Unix nanoseconds
 	synced atomic.Bool  // this owner has answered
@@ -51,6 +57,9 @@ type election struct {
 
 // unheard is the rank of a follower that the owner has never answered.
 const unheard = -1
+
+// vote is one that was given.
+type vote struct{ candidate, round string }
 
 // ballot is the answer to a request for a vote.
 type ballot struct {
@@ -73,15 +82,15 @@ func (e *election) hear() {
 func (n *node) vote(w http.ResponseWriter, r *http.Request) {
 	term, err := strconv.ParseUint(r.FormValue("term"), 10, 64)
 	rank, err2 := strconv.ParseInt(r.FormValue("rank"), 10, 64)
-	candidate := r.FormValue("candidate")
-	if err != nil || err2 != nil || n.s.peers[candidate] == "" {
-		http.Error(w, "want term, rank and a candidate who is a peer", http.StatusBadRequest)
+	v := vote{r.FormValue("candidate"), r.FormValue("round")}
+	if err != nil || err2 != nil || n.s.peers[v.candidate] == "" || v.round == "" {
+		http.Error(w, "want term, rank, a round and a candidate who is a peer", http.StatusBadRequest)
 		return
 	}
-	answer(w, n.election.vote(term, rank, candidate, n.s.name))
+	answer(w, n.election.vote(term, rank, v, n.s.name))
 }
 
-func (e *election) vote(term uint64, rank int64, candidate, self string) ballot {
+func (e *election) vote(term uint64, rank int64, v vote, self string) ballot {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	switch {
@@ -91,16 +100,44 @@ func (e *election) vote(term uint64, rank int64, candidate, self string) ballot 
 		return ballot{Reason: fmt.Sprintf("this node follows term %d", e.claim.Term)}
 	case !e.silent():
 		return ballot{Reason: "the owner was heard of lately"}
+	case e.claims:
+		return ballot{Reason: "this node claims the term"}
 	}
 	e.halt()
 	own, now := e.rank(), time.Now()
-	if rank < own || rank == own && candidate > self {
+	if rank < own || rank == own && v.candidate > self {
 		e.quiet = now // this node is the one to succeed
 		return ballot{Rank: own, Reason: "this node knows more"}
 	}
 	e.frozen, e.quiet = now.Add(2*campaign), now.Add(2*campaign)
+	e.voted, e.round = v, ""
 
 	return ballot{Granted: true, Rank: own}
+}
+
+// over answers one that has voted for this node: whether it may follow again, since
+// this node does not claim the term in that round.
+func (n *node) over(w http.ResponseWriter, r *http.Request) {
+	term, err := strconv.ParseUint(r.FormValue("term"), 10, 64)
+	if err != nil {
+		http.Error(w, "want term and round", http.StatusBadRequest)
+		return
+	}
+	answer(w, n.election.over(term, r.FormValue("round")))
+}
+
+// over gives a round up, unless it is too late for that.
+func (e *election) over(term uint64, round string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.claim.Term+1 != term || e.claims {
+		return false // there is that term, or is about to be
+	}
+	if e.round == round {
+		e.round = ""
+	}
+
+	return true
 }
 
 // follow follows the owner of a term until there is another one, which may be
@@ -122,6 +159,7 @@ func (n *node) follow(
 	ticker := time.NewTicker(look)
 	defer ticker.Stop()
 	for {
+		f.release(ctx)
 		f.resume(ctx)
 		select {
 		case <-ticker.C:
@@ -188,6 +226,7 @@ func (f *following) open() {
 	n, e := f.n, &f.n.election
 	e.mu.Lock()
 	e.claim, e.rank, e.halt, e.frozen, e.quiet = f.claim, f.rank, f.halt, time.Time{}, time.Time{}
+	e.voted, e.round, e.claims = vote{}, "", false
 	e.heard.Store(time.Now().UnixNano()) // it has time to begin
 	e.synced.Store(false)
 	e.mu.Unlock()
@@ -238,13 +277,36 @@ func (f *following) status() status {
 	return s
 }
 
+// release asks the one it has voted for, if that has taken long, whether it may
+// follow again.
+func (f *following) release(ctx context.Context) {
+	e := &f.n.election
+	e.mu.Lock()
+	v, wait := e.voted, time.Now().Before(e.frozen)
+	e.mu.Unlock()
+	if v.candidate == "" || wait {
+		return
+	}
+	var over bool
+	query := url.Values{"term": {strconv.FormatUint(f.claim.Term+1, 10)}, "round": {v.round}}
+	if err := call(ctx, f.n.s.peers[v.candidate]+pathOver+"?"+query.Encode(), &over); err != nil || !over {
+		f.n.log.Debug("the vote stands", "for", v.candidate, "error", err)
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.voted == v {
+		e.voted = vote{}
+	}
+}
+
 // resume begins to follow if it does not, and may.
 func (f *following) resume(ctx context.Context) {
 	e := &f.n.election
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	base := f.n.s.peers[f.claim.Peer] // none if the owner was this node, in a life before
-	if f.stop != nil || base == "" || time.Now().Before(e.frozen) {
+	if f.stop != nil || base == "" || time.Now().Before(e.frozen) || e.voted.candidate != "" {
 		return
 	}
 	ctx, f.stop = context.WithCancel(ctx)
@@ -373,32 +435,47 @@ func (f *following) succeed(ctx context.Context) (*leasequeue.Local, error) {
 	}
 	e.halt()
 	e.frozen = now.Add(2 * campaign) // its rank stays as it is
-	rank := f.rank()
+	rank, round := f.rank(), strconv.FormatUint(rand.Uint64(), 36)
+	e.round = round
 	e.mu.Unlock()
 
-	after, won := f.elected(ctx, rank)
-	if !won || time.Since(now) > campaign {
-		e.mu.Lock()
-		defer e.mu.Unlock()
-		e.frozen = time.Time{}
-		e.quiet = time.Now().Add(campaign/4 + rand.N(campaign/4)) // not at the same time as others
-
+	after, won := f.elected(ctx, rank, round)
+	if !e.decide(round, won && time.Since(now) <= campaign) {
 		return nil, nil
 	}
 
 	return after(ctx)
 }
 
+// decide says whether this node claims the term, or has its round over.
+func (e *election) decide(round string, won bool) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if won && e.round == round { // else it has voted meanwhile, or given the round up
+		e.claims = true
+		return true
+	}
+	if e.round == round {
+		e.round = ""
+	}
+	if e.voted.candidate == "" {
+		e.frozen = time.Time{}
+		e.quiet = time.Now().Add(campaign/4 + rand.N(campaign/4)) // not at the same time as others
+	}
+
+	return false
+}
+
 // elected asks for votes, and gives what is to be done with enough of them.
 func (f *following) elected(
-	ctx context.Context, rank int64,
+	ctx context.Context, rank int64, round string,
 ) (next func(context.Context) (*leasequeue.Local, error), won bool) {
 	n := f.n
 	answers, most, missing := 1, rank, len(n.s.peers)
 	if n.s.peers[f.claim.Peer] != "" {
 		missing-- // the owner's
 	}
-	for b := range f.ballots(ctx, rank) {
+	for b := range f.ballots(ctx, rank, round) {
 		answers++
 		most = max(most, b.Rank)
 		if b.Granted && b.from != f.claim.Peer {
@@ -423,13 +500,13 @@ func (f *following) elected(
 }
 
 // ballots are the answers of the peers that answer in time.
-func (f *following) ballots(ctx context.Context, rank int64) <-chan ballot {
+func (f *following) ballots(ctx context.Context, rank int64, round string) <-chan ballot {
 	n := f.n
 	all := make(chan ballot, len(n.s.peers))
 	var asked sync.WaitGroup
 	for name, base := range n.s.peers {
 		asked.Go(func() {
-			b, err := ask(ctx, base, f.claim.Term+1, rank, n.s.name)
+			b, err := ask(ctx, base, f.claim.Term+1, rank, vote{n.s.name, round})
 			if err != nil {
 				n.log.Debug("asked for a vote", "peer", name, "error", err)
 				return
@@ -445,24 +522,31 @@ func (f *following) ballots(ctx context.Context, rank int64) <-chan ballot {
 }
 
 // ask asks a peer for its vote.
-func ask(ctx context.Context, base string, term uint64, rank int64, name string) (b ballot, err error) {
+func ask(ctx context.Context, base string, term uint64, rank int64, v vote) (b ballot, err error) {
+	query := url.Values{
+		"term": {strconv.FormatUint(term, 10)}, "rank": {strconv.FormatInt(rank, 10)},
+		"candidate": {v.candidate}, "round": {v.round},
+	}
+
+	return b, call(ctx, base+pathVote+"?"+query.Encode(), &b)
+}
+
+// call asks a peer something that it answers soon.
+func call(ctx context.Context, url string, into any) error {
 	ctx, cancel := context.WithTimeout(ctx, campaign/2)
 	defer cancel()
-	query := url.Values{
-		"term": {strconv.FormatUint(term, 10)}, "rank": {strconv.FormatInt(rank, 10)}, "candidate": {name},
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, base+pathVote+"?"+query.Encode(), nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, nil)
 	if err != nil {
-		return b, err
+		return err
 	}
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return b, err
+		return err
 	}
 	defer func() { _ = res.Body.Close() }() // it was read
 	if res.StatusCode != http.StatusOK {
-		return b, errors.New(res.Status)
+		return errors.New(res.Status)
 	}
 
-	return b, json.NewDecoder(io.LimitReader(res.Body, 1<<12)).Decode(&b)
+	return json.NewDecoder(io.LimitReader(res.Body, 1<<12)).Decode(into)
 }

@@ -34,6 +34,7 @@ const (
 	pathReplication = "/replication/"
 	pathStatus      = "/mesh/status"
 	pathVote        = "/mesh/vote"
+	pathOver        = "/mesh/over"
 	pathMetrics     = "/metrics"
 )
 
@@ -109,6 +110,10 @@ func runNode(ctx context.Context, s settings, out *said, stderr io.Writer) error
 	}
 	defer func() { _ = n.calls.Close() }() // nobody asks any more
 	n.now.Store(new(stint))
+	listener, err := listen(ctx, s.listen) // before a term is claimed: who cannot be reached must not own
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	lives := make(chan struct{})
@@ -116,7 +121,7 @@ func runNode(ctx context.Context, s settings, out *said, stderr io.Writer) error
 		defer close(lives)
 		cancel(n.live(ctx))
 	}()
-	err = serve(ctx, s.listen, s.buffer, n.handler(metrics), out.ready)
+	err = serve(ctx, listener, s.buffer, n.handler(metrics), out.ready)
 	cancel(err)
 	<-lives
 	if cause := context.Cause(ctx); err == nil && !errors.Is(cause, context.Canceled) {
@@ -147,6 +152,7 @@ func (n *node) handler(metrics http.Handler) http.Handler {
 	mux.Handle("GET "+pathMetrics, metrics)
 	mux.HandleFunc("GET "+pathStatus, func(w http.ResponseWriter, _ *http.Request) { answer(w, n.status()) })
 	mux.HandleFunc("POST "+pathVote, n.vote)
+	mux.HandleFunc("POST "+pathOver, n.over)
 
 	return mux
 }
@@ -239,14 +245,9 @@ func (n *node) begin(ctx context.Context, after uint64) (*leasequeue.Local, erro
 	return q, nil
 }
 
-// serve serves on an address until ctx ends, and then sees requests to their
-// end for a while. A buffer above 0 is how many bytes a connection that is not
-// read from takes.
-func serve(ctx context.Context, address string, buffer int, h http.Handler, ready func(address string)) error {
-	listener, err := listen(ctx, address)
-	if err != nil {
-		return err
-	}
+// serve serves until ctx ends, and then sees requests to their end for a while. A
+// buffer above 0 is how many bytes a connection that is not read from takes.
+func serve(ctx context.Context, listener net.Listener, buffer int, h http.Handler, ready func(address string)) error {
 	if buffer > 0 {
 		listener = small{listener, buffer}
 	}
