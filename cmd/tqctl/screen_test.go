@@ -388,6 +388,10 @@ func TestReplicationScreen(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("screen (-want +got):\n%s", diff)
 	}
+	s.event(diagnostics.TypeGap, false, diagnostics.Gap{
+		Queue: "letters", Reason: "rate", Dropped: 28, Role: diagnostics.RoleDeadLetters,
+	})
+	s.sees(true, "letters: 28 dead letters gone before they could be told", "77 events beyond the rate")
 	s.press("end", "enter")
 	s.sees(true, "position       1,200 of 1,234 known, 34 behind", "latest         Completed 1,100 of task a-1")
 	s.press("esc")

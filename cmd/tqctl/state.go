@@ -178,6 +178,10 @@ func (s *state) replicate(queue string, all []diagnostics.Replication) {
 func (s *state) gap(g diagnostics.Gap, now time.Time) {
 	switch g.Reason {
 	case "rate":
+		if g.Role == diagnostics.RoleDeadLetters {
+			s.note(now, true, fmt.Sprintf("%s: %s gone before they could be told", g.Queue, plural(g.Dropped, "dead letter")))
+			return
+		}
 		s.spared += g.Dropped
 
 		return

@@ -44,6 +44,7 @@ const (
 	ageLimit = "taskqueue:pending_oldest_age_seconds:limit"
 	lagLimit = "taskqueue:replication_lag_seconds:limit"
 	late     = "taskqueue:wait_late:ratio_rate"
+	defaults = "_default" // of queues that no directive tells of
 )
 
 // runbook is where the docs say what to do about an alert.
@@ -99,7 +100,7 @@ func (s *sheets) tooOld() alert {
 		name: "TaskQueueOldestTooOld", severity: "critical", hold: time.Minute,
 		expr: `
 			max by (<place>) (<taskqueue.pending.oldest_age>)
-			> on (<name>) group_left () ` + ageLimit,
+			> on (<name>) group_left () ` + limitOf(ageLimit),
 		summary: "A task of {{ $labels.<name> }} waits too long",
 		detail:  "The oldest task that is ready at {{ $labels.instance }} waits for {{ $value }} seconds.",
 		cases: []ruleCase{
@@ -128,8 +129,8 @@ func (s *sheets) burn(severity, short, long string, hold time.Duration, times fl
 	a := alert{
 		name: "TaskQueueWaitBudgetBurn", severity: severity, hold: hold,
 		expr: `
-			` + late + short + ` > ` + allowed + `
-			and ` + late + long + ` > ` + allowed,
+			` + lateOf(short) + ` > ` + allowed + `
+			and ` + lateOf(long) + ` > ` + allowed,
 		summary: "Too many tasks of {{ $labels.<name> }} are leased late",
 		detail: "{{ $value | humanizePercentage }} of the tasks of the last " + short + " waited longer than they should; " +
 			number(round(100*(1-objective))) + "% may.",
@@ -196,7 +197,7 @@ func (s *sheets) lagging() alert {
 		name: "TaskQueueReplicationLag", severity: "warning", hold: 5 * time.Minute,
 		expr: `
 			histogram_quantile(0.99, sum by (le, <place>) (rate(<taskqueue.replication.wall_clock_lag>_bucket[5m]))) / 1000
-			> on (<name>) group_left () ` + lagLimit,
+			> on (<name>) group_left () ` + limitOf(lagLimit),
 		summary: "A replica of {{ $labels.<name> }} lags behind",
 		detail:  "Of 100 events one is applied later than {{ $value | humanizeDuration }} after it happened, at {{ $labels.instance }}.",
 		cases: []ruleCase{

@@ -57,24 +57,12 @@ func le(bound float64) string {
 	return `le=~"` + text + `|` + text + `\\.0"`
 }
 
-// named selects queues by name, and unnamed all others.
-func named(queues ...string) string { return `<name>=~` + alternatives(queues) }
-
-func (s *sheets) unnamed() string {
-	var known []string
-	for _, l := range s.known {
-		known = append(known, l.queue)
-	}
-
-	return `<name>!~` + alternatives(known)
-}
-
-// alternatives is a pattern that matches the given names, as a string of PromQL.
-func alternatives(names []string) string {
-	quoted := make([]string, len(names))
-	for i, n := range names {
+// named selects queues by name.
+func named(queues ...string) string {
+	quoted := make([]string, len(queues))
+	for i, n := range queues {
 		quoted[i] = strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(regexp.QuoteMeta(n))
 	}
 
-	return `"` + strings.Join(quoted, "|") + `"`
+	return `<name>=~"` + strings.Join(quoted, "|") + `"`
 }

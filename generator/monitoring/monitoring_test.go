@@ -124,6 +124,41 @@ func TestDrill(t *testing.T) {
 	}
 }
 
+// One Prometheus may have the rules of several services: none records what another
+// one does, unless it is the same.
+func TestRulesSideBySide(t *testing.T) {
+	t.Parallel()
+	records := func(queue string) map[string]string {
+		files, err := Render([]*model.Queue{{Name: queue, Policy: model.Policy{Lease: time.Second}}}, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := slices.IndexFunc(files, func(f File) bool { return f.Name == Rules })
+		all := map[string]string{}
+		text, _, _ := strings.Cut(string(files[i].Body), "- name: taskqueue-alerts")
+		for _, record := range strings.Split(text, "- record: ")[1:] {
+			name, rest, _ := strings.Cut(record, "\n")
+			all[name] = rest
+		}
+
+		return all
+	}
+	one, other := records("orders"), records("mails")
+	if len(one) < 12 {
+		t.Fatalf("%d records", len(one))
+	}
+	for name, rest := range one {
+		switch {
+		case strings.HasSuffix(name, defaults):
+			if diff := cmp.Diff(rest, other[name]); diff != "" || strings.Contains(rest, "orders") {
+				t.Errorf("%s (-one +other):\n%s", name, diff)
+			}
+		case !strings.Contains(rest, `"orders"`) || strings.Contains(rest, "!"):
+			t.Errorf("%s is not of the service's queue alone:\n%s", name, rest)
+		}
+	}
+}
+
 // Every alert has a heading of its own in the docs, a healthy case and a failing
 // one, and a severity.
 func TestAlertsAreWhole(t *testing.T) {

@@ -46,11 +46,18 @@ func depth() []chart {
 			text: "How long the task waits that waits longest, and what is too long.",
 			curves: []curve{
 				{which, most(instrument.OldestAge)},
-				{"too long", "max by (<name>) (" + ageLimit + `{<name>=~"$queue"})`},
+				{"too long", limitLine(ageLimit)},
 			},
 			dashed: []string{"too long"},
 		},
 	}
+}
+
+// limitLine is the limit of the queues that are chosen.
+func limitLine(record string) string {
+	const chosen = `{<name>=~"$queue"}`
+
+	return "max by (<name>) (" + record + chosen + " or on (<name>) " + record + defaults + chosen + ")"
 }
 
 func throughput() []chart {
@@ -150,7 +157,7 @@ func replicated() []chart {
 			curves: []curve{
 				{"p50 " + which, quantile("0.5", instrument.ReplicationDelay) + " / 1000"},
 				{"p99 " + which, quantile("0.99", instrument.ReplicationDelay) + " / 1000"},
-				{"too late", "max by (<name>) (" + lagLimit + `{<name>=~"$queue"})`},
+				{"too late", limitLine(lagLimit)},
 			},
 			dashed: []string{"too late"},
 		},

@@ -72,17 +72,19 @@ func (s *sheets) rules() []byte {
 }
 
 // limitRules says what is too much, queue by queue: the numbers that alerts
-// compare with.
+// compare with. A Prometheus may have the rules of several services, and each
+// sees the queues of all. So a series is either of a queue that is known here,
+// which no other file tells of, or the default, which is the same in all.
 func (s *sheets) limitRules(b *sheet) {
-	b.line("  # What is too much for each queue, as its directive has it.")
+	b.line("  # What is too much for each queue, as its directive has it; for any other, the default.")
 	b.line("  - name: taskqueue-limits")
 	b.line("    rules:")
 	s.limitRule(b, ageLimit, "<taskqueue.pending.limit>", func(l limits) time.Duration { return l.age })
 	s.limitRule(b, lagLimit, "<taskqueue.replication.wall_clock_lag>_count", func(l limits) time.Duration { return l.lag })
 }
 
-// limitRule records one limit of each queue. All other queues are those that
-// have the metric.
+// limitRule records one limit of each queue, and the default for all that have
+// the metric.
 func (s *sheets) limitRule(b *sheet, record, metric string, limit func(limits) time.Duration) {
 	for _, l := range s.known {
 		b.line("      - record: %s", record)
@@ -90,8 +92,13 @@ func (s *sheets) limitRule(b *sheet, record, metric string, limit func(limits) t
 		b.line("        labels:")
 		b.field(10, expand("<name>"), l.queue)
 	}
-	b.line("      - record: %s # of all other queues", record)
-	b.field(8, "expr", expand("0 * count by (<name>) ("+metric+"{"+s.unnamed()+"}) + "+number(limit(s.others()).Seconds())))
+	b.line("      - record: %s", record+defaults)
+	b.field(8, "expr", expand("0 * count by (<name>) ("+metric+") + "+number(limit(s.others()).Seconds())))
+}
+
+// limitOf is the limit that holds for a queue.
+func limitOf(record string) string {
+	return "(" + record + " or on (<name>) " + record + defaults + ")"
 }
 
 // waitRules records which share of tasks is leased late.
@@ -100,15 +107,33 @@ func (s *sheets) waitRules(b *sheet) {
 	b.line("  - name: taskqueue-wait")
 	b.line("    rules:")
 	for _, w := range []string{"5m", "30m", "1h", "6h"} {
-		b.line("      - record: %s%s", late, w)
-		b.field(8, "expr", s.expr(s.lateness(w)))
+		if len(s.known) > 0 {
+			b.line("      - record: %s%s", late, w)
+			b.field(8, "expr", s.expr(s.lateness(w)))
+		}
+		b.line("      - record: %s%s%s", late, w, defaults)
+		b.field(8, "expr", s.expr(lateShare(inTime("", s.others().wait, w), w)))
 	}
 }
 
-// lateness is an expression for the share of tasks that are leased late. Queues
-// with the same limit are looked at together.
+// inTime is the rate of the tasks that the selector selects and that waited no
+// longer than bound.
+func inTime(selector string, bound float64, window string) string {
+	return fmt.Sprintf("sum by (<queue>) (rate(<taskqueue.wait.duration>_bucket{%s%s}[%s]))", selector, le(bound), window)
+}
+
+func lateShare(inTime, window string) string {
+	return "1 - (\n  " + inTime + "\n) / sum by (<queue>) (rate(<taskqueue.wait.duration>_count[" + window + "]))"
+}
+
+// lateOf is the share of late tasks by the limit that holds for a queue.
+func lateOf(window string) string {
+	return "(" + late + window + " or " + late + window + defaults + ")"
+}
+
+// lateness is an expression for the share of tasks of the known queues that are
+// leased late. Queues with the same limit are looked at together.
 func (s *sheets) lateness(window string) string {
-	const rate = "sum by (<queue>) (rate(<taskqueue.wait.duration>_bucket{%s,%s}[%s]))"
 	queues := map[float64][]string{}
 	var bounds []float64
 	for _, l := range s.known {
@@ -118,13 +143,12 @@ func (s *sheets) lateness(window string) string {
 		queues[l.wait] = append(queues[l.wait], l.queue)
 	}
 	slices.Sort(bounds)
-	var inTime []string
+	var all []string
 	for _, bound := range bounds {
-		inTime = append(inTime, fmt.Sprintf(rate, named(queues[bound]...), le(bound), window))
+		all = append(all, inTime(named(queues[bound]...)+",", bound, window))
 	}
-	inTime = append(inTime, fmt.Sprintf(rate, s.unnamed(), le(s.others().wait), window))
 
-	return "1 - (\n  " + strings.Join(inTime, "\n  or ") + "\n) / sum by (<queue>) (rate(<taskqueue.wait.duration>_count[" + window + "]))"
+	return lateShare(strings.Join(all, "\n  or "), window)
 }
 
 func (s *sheets) alertRule(b *sheet, a *alert) {

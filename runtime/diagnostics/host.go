@@ -262,14 +262,19 @@ func encode(data any) json.RawMessage {
 	return text
 }
 
-// followDead publishes dead letters as they come, behind the one numbered after.
+// followDead publishes dead letters as they come, behind the one numbered after,
+// and which of them were gone before it could.
 func (h *Host) followDead(ctx context.Context, q *queue, after uint64) {
 	for {
 		ref, err := q.probe.NextDead(ctx, after)
 		switch {
 		case err == nil:
 			h.publish(TypeDeadLetter, q.name, letter(q.name, ref))
-		case !errors.Is(err, tq.ErrGap):
+		case errors.Is(err, tq.ErrGap):
+			h.ring.publishGap(TypeDeadLetter, Gap{
+				From: after + 1, To: ref.Number, Dropped: ref.Number - after, Reason: "rate", Queue: q.name, Role: RoleDeadLetters,
+			})
+		default:
 			return
 		}
 		after = ref.Number

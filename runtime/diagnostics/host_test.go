@@ -574,6 +574,68 @@ func TestDetach(t *testing.T) {
 	})
 }
 
+// Each dead letter is an event, or in a gap if it was gone before it could be one;
+// those from before the queue was attached are neither.
+func TestDeadLettersAddUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q, err := leasequeue.New(tq.Options{Capacity: 64, Attempts: 1, Dead: 2})
+		must(t, err)
+		defer q.Close()
+		die := func(n int) {
+			enqueue(t, q, n)
+			fail(t, q, n)
+			synctest.Wait()
+		}
+		die(5)
+		letters, err := q.DeadLetters(t.Context(), 0, 2)
+		must(t, err)
+		for _, l := range letters {
+			must(t, q.Purge(t.Context(), l.ID))
+		}
+		h := newHost(t, diagnostics.Options{Interval: time.Hour})
+		must(t, h.AttachQueue(q))
+		synctest.Wait()
+		die(2)
+		enqueue(t, q, 30)
+		for range 30 {
+			_, err := q.TryLease(t.Context())
+			must(t, err)
+		}
+		time.Sleep(time.Hour) // all leases are lost at once
+
+		_, body := answer(h, http.MethodGet, root+"/history?limit=1000&types="+diagnostics.TypeDeadLetter)
+		next, gaps := uint64(6), 0
+		for _, e := range decode[diagnostics.History](t, []byte(body)).Events {
+			switch e.Type {
+			case diagnostics.TypeDeadLetter:
+				if l := decode[diagnostics.DeadLetter](t, e.Data); l.Number != next {
+					t.Errorf("dead letter %d, %d was next", l.Number, next)
+				}
+				next++
+			case diagnostics.TypeGap:
+				g := decode[diagnostics.Gap](t, e.Data)
+				want := diagnostics.Gap{
+					From: next, To: g.To, Dropped: g.To - next + 1, Reason: "rate", Queue: "resource-lease", Role: diagnostics.RoleDeadLetters,
+				}
+				if diff := cmp.Diff(want, g); diff != "" {
+					t.Errorf("gap (-want +got):\n%s", diff)
+				}
+				next, gaps = g.To+1, gaps+1
+			default:
+				t.Errorf("asked for dead letters, got %s", e.Type)
+			}
+		}
+		if next != 38 || gaps == 0 {
+			t.Errorf("accounted for those up to %d, in %d gaps", next-1, gaps)
+		}
+		_, body = answer(h, http.MethodGet, root+"/history?types="+diagnostics.TypeReplication)
+		if n := len(decode[diagnostics.History](t, []byte(body)).Events); n > 0 {
+			t.Errorf("of replication there are %d events", n)
+		}
+	})
+}
+
 // A queue that takes nothing any more says why.
 func TestState(t *testing.T) {
 	t.Parallel()

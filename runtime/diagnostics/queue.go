@@ -197,13 +197,21 @@ func waits(samples []tq.Sample) (p50, p99 float64) {
 	return at(50), at(99)
 }
 
+// lastDead is the number of the latest dead letter; of those that are gone where
+// there is none.
 func (q *queue) lastDead() uint64 {
 	refs, err := q.probe.DeadLetters(0, q.probe.Options().Dead)
-	if err != nil || len(refs) == 0 {
+	if err == nil && len(refs) > 0 {
+		return refs[len(refs)-1].Number
+	}
+	now, cancel := context.WithCancel(context.Background())
+	cancel() // it is not to wait
+	gone, err := q.probe.NextDead(now, 0)
+	if !errors.Is(err, tq.ErrGap) {
 		return 0
 	}
 
-	return refs[len(refs)-1].Number
+	return gone.Number
 }
 
 // DeadLetter is a dead letter without its payload.

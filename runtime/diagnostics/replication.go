@@ -18,10 +18,11 @@ const (
 	gather = 50 * time.Millisecond
 )
 
-// Roles of what replicates.
+// Roles of what replicates, and of what else a [Gap] may speak of.
 const (
-	RoleSource = "source"
-	RoleSink   = "sink"
+	RoleSource      = "source"
+	RoleSink        = "sink"
+	RoleDeadLetters = "deadletters"
 )
 
 // Source is what can be attached: every generated Source.
@@ -271,7 +272,7 @@ func (h *Host) publishReplica(r *replica, now time.Time) {
 func (h *Host) publishLeft(r *replica) {
 	if r.left.Dropped > 0 {
 		r.left.Reason, r.left.Role = "rate", r.role
-		h.publish(TypeGap, r.left.Queue, r.left)
+		h.ring.publishGap(TypeReplication, r.left)
 	}
 	r.left = Gap{}
 }

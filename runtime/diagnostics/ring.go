@@ -32,21 +32,24 @@ type Event struct {
 
 	sequence uint64
 	frame    []byte // as clients get it
+	of       string // of a gap that is published: the type of what it speaks of
 }
 
 // Gap says which events a client does not get. One with the reason "rate" is
-// itself an event of the stream, with an id, and speaks of the events of a
-// queue: From and To are sequence numbers there.
+// itself an event of the stream, with an id, and speaks of what was not
+// published of a queue: From and To are sequence numbers there, or numbers of
+// dead letters.
 type Gap struct {
 	From    uint64 `json:"from"` // the first and the last of them
 	To      uint64 `json:"to"`
 	Dropped uint64 `json:"dropped"`
 	// Reason is "overrun": too slow; "unknown": the id is not of this host; "rate":
-	// more passed a source or sink than Options.ReplicationRate.
+	// more passed a source or sink than Options.ReplicationRate, or more tasks died
+	// at once than the queue keeps dead letters.
 	Reason string `json:"reason"`
 
 	Queue  string `json:"queue,omitempty"` // these three are of the reason "rate" alone
-	Role   string `json:"role,omitempty"`
+	Role   string `json:"role,omitempty"`  // RoleSource, RoleSink or RoleDeadLetters
 	Stream string `json:"stream,omitempty"`
 }
 
@@ -88,16 +91,25 @@ func newRing(size int) *ring {
 
 // publish numbers an event and keeps it. It never waits.
 func (r *ring) publish(kind, queue string, data json.RawMessage) {
+	r.keep(Event{Type: kind, Queue: queue, Data: data})
+}
+
+// publishGap is publish of a gap in the events of a type.
+func (r *ring) publishGap(of string, g Gap) {
+	r.keep(Event{Type: TypeGap, Queue: g.Queue, Data: encode(g), of: of})
+}
+
+func (r *ring) keep(e Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.last++
-	id := r.id(r.last)
-	f := frame(id, kind, data)
-	end := len(f) - len("\n\n")
-	e := Event{id, kind, queue, f[end-len(data) : end : end], r.last, f}
-	r.lanes[slices.Index(kinds[:], kind)].keep(e, r.size)
-	if kind == TypeBackpressure {
-		r.signals[queue] = e
+	e.ID, e.sequence = r.id(r.last), r.last
+	e.frame = frame(e.ID, e.Type, e.Data)
+	end := len(e.frame) - len("\n\n")
+	e.Data = e.frame[end-len(e.Data) : end : end]
+	r.lanes[slices.Index(kinds[:], e.Type)].keep(e, r.size)
+	if e.Type == TypeBackpressure {
+		r.signals[e.Queue] = e
 	}
 	if r.more != nil {
 		close(r.more)

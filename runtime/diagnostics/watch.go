@@ -14,19 +14,20 @@ var ErrBusy = errors.New("diagnostics: too many streams")
 
 // Filter says which events are wanted: those of Types and of Queues, where empty
 // is all. What tells of the stream itself comes always. Whoever wants the events
-// of replication is told which of them were left out.
+// of replication, or dead letters, is told which of them were left out.
 type Filter struct {
 	Types  []string
 	Queues []string
 }
 
 func (f *Filter) wants(e *Event) bool {
-	return f.wantsType(e.Type) && (len(f.Queues) == 0 || e.Queue == "" || slices.Contains(f.Queues, e.Queue))
+	return f.wantsType(e.Type) && (e.of == "" || f.wantsType(e.of) || slices.Contains(f.Types, TypeGap)) &&
+		(len(f.Queues) == 0 || e.Queue == "" || slices.Contains(f.Queues, e.Queue))
 }
 
 func (f *Filter) wantsType(kind string) bool {
 	return len(f.Types) == 0 || slices.Contains(f.Types, kind) ||
-		kind == TypeGap && slices.Contains(f.Types, TypeReplication) // one that was published is of these
+		kind == TypeGap && (slices.Contains(f.Types, TypeReplication) || slices.Contains(f.Types, TypeDeadLetter))
 }
 
 // Watch is one client of the stream, for transports: a place in the ring. It is

@@ -11,7 +11,7 @@ import (
 // be done with the queues before.
 type Completions struct {
 	engine *Engine         // whose lock is held; nil: none is
-	ctx    context.Context // of the latest call
+	ctx    context.Context // of the call that took it
 	now    Instant
 	left   int // for how many more to hold it
 	gone   int // completed since it is held
@@ -29,9 +29,8 @@ func (c *Completions) Complete(ctx context.Context, h *Held, t *Token) {
 	}
 	if e != c.engine || c.left == 0 {
 		c.unlock()
-		c.lock(e)
+		c.lock(ctx, e)
 	}
-	c.ctx = ctx
 	c.left--
 	if err := e.core.complete(h.slot, t, c.now); err != nil {
 		c.note(e.refuse("complete", *t, err))
@@ -56,8 +55,8 @@ func (c *Completions) note(err error) {
 	c.done++
 }
 
-func (c *Completions) lock(e *Engine) {
-	c.engine, c.now, c.left, c.gone = e, e.clock.now(), batch, 0
+func (c *Completions) lock(ctx context.Context, e *Engine) {
+	c.engine, c.ctx, c.now, c.left, c.gone = e, ctx, e.clock.now(), batch, 0
 	e.mu.Lock()
 	e.catchUp()
 }

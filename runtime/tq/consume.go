@@ -58,9 +58,9 @@ func (e *Engine) TryTake(owner string, g *Grant) error {
 }
 
 // TakeMore leases one more task under the lock that Take returned with, and
-// says whether one was ready.
+// says whether one was ready. Who was let in then is let in still.
 func (e *Engine) TakeMore(owner string, g *Grant) bool {
-	i, err := e.tryTake(e.core.last, owner)
+	i, err := e.grant(e.core.last, owner)
 	if err != nil {
 		return false
 	}
@@ -98,7 +98,7 @@ func (e *Engine) grant(now Instant, owner string) (Slot, error) {
 	if expired {
 		i, err = c.grant(now, owner)
 	}
-	if expired || err == nil && (e.consumers.head != nil || e.parked > 0 || c.at(i).until < e.armed) {
+	if expired || err == nil && (e.consumers.head != nil || e.parked > 0 || c.last+Instant(c.opt.Lease) < e.armed) {
 		e.settle(c.last) // a grant promises no more than that to anybody
 	}
 

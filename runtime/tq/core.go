@@ -98,8 +98,7 @@ func (c *core) instant(t time.Time) Instant {
 }
 
 // discard frees a slot whose task is gone and no longer shown by the log.
-func (c *core) discard(i Slot) {
-	s := c.at(i)
+func (c *core) discard(i Slot, s *slot) {
 	s.epoch, s.attempt, s.granted, s.phase = 0, 0, 0, phaseFree
 	if s.more {
 		s.err, s.trace, s.owner, s.more = nil, "", "", false
@@ -120,27 +119,25 @@ func (c *core) leave(n int) {
 }
 
 // wait puts a live task in line: delayed until due, or ready now.
-func (c *core) wait(i Slot, now, due Instant) {
-	s := c.at(i)
+func (c *core) wait(i Slot, s *slot, now, due Instant) {
 	if due > now {
 		s.phase = phaseDelayed
-		c.waitUntil(&c.delayed, i, due)
+		c.waitUntil(&c.delayed, i, s, due)
 		return
 	}
 	s.phase, s.until = phaseReady, now
-	c.push(&c.ready, i)
+	c.push(&c.ready, i, s)
 }
 
 // waitUntil puts a task into delayed or due, as of the time it is ready at.
-func (c *core) waitUntil(h *heap, i Slot, at Instant) {
-	c.at(i).until = at
+func (c *core) waitUntil(h *heap, i Slot, s *slot, at Instant) {
+	s.until = at
 	c.delays++
 	h.push(heapEntry{int64(at), c.delays, i})
 }
 
 // waitFirst puts a live task before all that are merely ready.
-func (c *core) waitFirst(i Slot, since Instant) {
-	s := c.at(i)
+func (c *core) waitFirst(i Slot, s *slot, since Instant) {
 	s.phase, s.until = phaseFirst, since
 	c.first.push(heapEntry{int64(s.id.Sequence), uint64(s.id.Origin), i})
 }
@@ -167,9 +164,8 @@ func (c *core) ripe(now Instant) *heap {
 
 // next takes the task that is next out of its line; noSlot if none is ready.
 func (c *core) next(now Instant) Slot {
-	if i := c.ready.head; i >= 0 && len(c.first) == 0 && len(c.due) == 0 && len(c.delayed) == 0 {
-		c.unlink(&c.ready, i)
-		return i
+	if len(c.first)+len(c.due)+len(c.delayed) == 0 {
+		return c.shift(&c.ready)
 	}
 
 	return c.nextOfAll(now)
@@ -183,11 +179,8 @@ func (c *core) nextOfAll(now Instant) Slot {
 	if ripe != nil && (i < 0 || Instant((*ripe)[0].key1) <= c.at(i).until) {
 		return ripe.pop()
 	}
-	if i >= 0 {
-		c.unlink(&c.ready, i)
-	}
 
-	return i
+	return c.shift(&c.ready)
 }
 
 // ripen moves up to limit delayed tasks whose time has come to the ready ones,
@@ -225,7 +218,7 @@ func (c *core) grant(now Instant, owner string) (Slot, error) {
 	s.attempt++
 	s.granted = int32(s.attempt)
 	s.phase, s.until = phaseLeased, now+Instant(c.opt.Lease)
-	c.push(&c.leased, i)
+	c.push(&c.leased, i, s)
 	c.depth(-1, 0)
 	c.count.Granted++
 	c.record(LeaseGranted, 0, i, now, false)
@@ -251,13 +244,13 @@ func (c *core) complete(i Slot, t *Token, now Instant) error {
 	if s == nil {
 		return ErrLeaseLost
 	}
-	c.unlease(i, now)
+	c.unlease(i, s, now)
 	c.count.Completed++
 	if c.meters != nil {
 		c.measure(DeliveryAttempts, i, int64(s.attempt))
 	}
 	c.record(Completed, 0, i, now, false)
-	c.gone(i)
+	c.gone(i, s, c.log.seq)
 
 	return nil
 }
@@ -275,8 +268,8 @@ func (c *core) heartbeat(i Slot, t *Token, now Instant) (Instant, error) {
 	if until > s.until {
 		s.until = until
 		if c.leased.tail != i {
-			c.endLease(i)
-			c.push(&c.leased, i)
+			c.endLease(i, s)
+			c.push(&c.leased, i, s)
 		}
 	}
 	c.count.Heartbeats++
@@ -293,8 +286,8 @@ func (c *core) fail(i Slot, t *Token, cause *TaskError, now Instant) error {
 	}
 	s.fault(cause)
 	c.count.Failed++
-	c.unlease(i, now)
-	c.retry(Failed, 0, i, now)
+	c.unlease(i, s, now)
+	c.retry(Failed, 0, i, s, now)
 
 	return nil
 }
@@ -307,15 +300,14 @@ func (c *core) deadLetter(i Slot, t *Token, cause *TaskError, now Instant) error
 	}
 	s.fault(cause)
 	c.count.Failed++
-	c.unlease(i, now)
-	c.die(Failed, 0, i, now)
+	c.unlease(i, s, now)
+	c.die(Failed, 0, i, s, now)
 
 	return nil
 }
 
 // endLease takes a lease out of its list.
-func (c *core) endLease(i Slot) {
-	s := c.at(i)
+func (c *core) endLease(i Slot, s *slot) {
 	switch {
 	case s.prev >= 0:
 		c.at(s.prev).next = s.next
@@ -352,10 +344,10 @@ func (c *core) release(i Slot, t *Token, now Instant) error {
 	if s == nil {
 		return ErrLeaseLost
 	}
-	c.unlease(i, now)
+	c.unlease(i, s, now)
 	s.attempt--
 	c.count.Released++
-	c.waitFirst(i, now)
+	c.waitFirst(i, s, now)
 	c.depth(1, 0)
 	c.record(Released, 0, i, now, false)
 
@@ -373,8 +365,8 @@ func (c *core) expire(now Instant, limit int) (n int) {
 		}
 		s.fault(c.expired(int(s.attempt)))
 		c.count.Expired++
-		c.unlease(i, now)
-		c.retry(LeaseExpired, FromExpiration, i, now)
+		c.unlease(i, s, now)
+		c.retry(LeaseExpired, FromExpiration, i, s, now)
 	}
 
 	return n
@@ -382,28 +374,27 @@ func (c *core) expire(now Instant, limit int) (n int) {
 
 // retry ends an attempt that kind says: back in line after the backoff, or
 // dead after the last one.
-func (c *core) retry(kind Kind, flags Flags, i Slot, now Instant) {
-	s := c.at(i)
+func (c *core) retry(kind Kind, flags Flags, i Slot, s *slot, now Instant) {
 	if int(s.attempt) >= c.opt.Attempts {
-		c.die(kind, flags, i, now)
+		c.die(kind, flags, i, s, now)
 		return
 	}
 	c.record(kind, flags, i, now, true)
 	c.count.Requeued++
-	c.wait(i, now, now+c.opt.Backoff.delay(s.id, int(s.attempt)))
+	c.wait(i, s, now, now+c.opt.Backoff.delay(s.id, int(s.attempt)))
 	c.depth(1, 0)
 	c.record(Requeued, flags, i, now, false)
 }
 
-func (c *core) die(kind Kind, flags Flags, i Slot, now Instant) {
+func (c *core) die(kind Kind, flags Flags, i Slot, s *slot, now Instant) {
 	flags |= DeadLetter
 	c.record(kind, flags, i, now, true)
 	c.leave(1)
 	c.count.DeadLettered++
 	if c.meters != nil {
-		c.measure(DeliveryAttempts, i, int64(c.at(i).attempt))
+		c.measure(DeliveryAttempts, i, int64(s.attempt))
 	}
-	c.bury(i)
+	c.bury(i, s)
 	c.record(DeadLettered, flags, i, now, c.dead.n > c.opt.Dead)
 	for c.dead.n > c.opt.Dead {
 		c.purgedTo = c.at(c.dead.head).number()
@@ -412,18 +403,18 @@ func (c *core) die(kind Kind, flags Flags, i Slot, now Instant) {
 }
 
 // bury makes the task in slot i the latest dead letter.
-func (c *core) bury(i Slot) {
-	s := c.at(i)
+func (c *core) bury(i Slot, s *slot) {
 	c.deaths++
 	s.phase, s.figure = phaseDead, int64(c.deaths)
-	c.push(&c.dead, i)
+	c.push(&c.dead, i, s)
 }
 
 func (c *core) purge(i Slot, now Instant, more bool) {
-	c.unlink(&c.dead, i)
+	s := c.at(i)
+	c.unlink(&c.dead, i, s)
 	c.count.Purged++
 	c.record(Purged, 0, i, now, more)
-	c.gone(i)
+	c.gone(i, s, c.log.seq)
 }
 
 // redrive makes a dead task ready again, with all its attempts.
@@ -437,11 +428,11 @@ func (c *core) redrive(id TaskID, now Instant) error {
 		return ErrFull
 	}
 	s := c.at(i)
-	c.unlink(&c.dead, i)
+	c.unlink(&c.dead, i, s)
 	c.in.admitted++
 	c.count.Redriven++
 	s.attempt = 0
-	c.wait(i, now, now)
+	c.wait(i, s, now, now)
 	c.depth(1, 1)
 	c.record(Redriven, 0, i, now, false)
 
@@ -474,16 +465,17 @@ func (c *core) deadAfter(after uint64) Slot {
 	return found
 }
 
-// gone ends a task. Its slot stays until the log no longer shows it.
-func (c *core) gone(i Slot) {
-	s := c.at(i)
+// gone ends a task, whose last event has the number last. Its slot stays as
+// long as the log shows that.
+func (c *core) gone(i Slot, s *slot, last Sequence) {
 	if c.index != nil {
 		delete(c.index, s.id)
 	}
-	if !c.log.shows(s.lastSeq) {
-		c.discard(i)
+	if !c.log.on() {
+		c.discard(i, s)
 		return
 	}
+	c.log.at(last).last = true
 	s.phase = phaseHeld
 	s.figure = int64(c.store.Size(i))
 	c.log.held++

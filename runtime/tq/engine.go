@@ -80,7 +80,7 @@ type gate struct {
 	draining bool // nobody is let in, but nobody is turned away yet either
 }
 
-func (g gate) open() bool { return g == gate{} }
+func (g gate) open() bool { return !g.closed && !g.deposed && !g.drained && !g.draining }
 
 // turnsAway is why a caller who would wait cannot come in.
 func (g gate) turnsAway() error {

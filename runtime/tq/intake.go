@@ -137,7 +137,7 @@ func (c *core) admit(i Slot, now, due Instant) TaskID {
 	if in.logging && in.left.n == 0 {
 		c.cross.unseen.Store(true)
 	}
-	c.push(&in.left, i)
+	c.push(&in.left, i, s)
 	c.depth(1, 1)
 
 	return s.id
@@ -215,7 +215,7 @@ func (c *core) enterEach(l list) {
 			c.index[s.id] = i
 		}
 		c.count.Enqueued++
-		c.wait(i, now, s.until)
+		c.wait(i, s, now, s.until)
 		c.record(Enqueued, 0, i, now, false)
 		i = next
 	}

@@ -39,6 +39,7 @@ type record struct {
 	kind    Kind
 	flags   Flags
 	more    bool
+	last    bool // of its task, whose slot goes with it
 }
 
 func (l *log) init(entries int, bytes int64) {
@@ -50,8 +51,6 @@ func (l *log) init(entries int, bytes int64) {
 const noSequence = Sequence(1<<64 - 1)
 
 func (l *log) on() bool { return len(l.ring) > 0 }
-
-func (l *log) shows(s Sequence) bool { return l.on() && s >= l.first && s > 0 }
 
 func (l *log) len() int { return int(l.seq + 1 - l.first) }
 
@@ -108,14 +107,14 @@ func (c *core) evict() {
 	if seq >= c.log.pinned {
 		c.log.pinned = c.log.unpin(seq)
 	}
-	i := c.log.at(seq).slot
-	c.log.at(seq).err, c.log.at(seq).owner = nil, ""
+	r := c.log.at(seq)
+	r.err, r.owner = nil, ""
 	c.log.first++
-	s := c.at(i)
-	if s.phase == phaseHeld && s.lastSeq == seq {
+	if r.last {
+		s := c.at(r.slot)
 		c.log.held--
 		c.log.bytes -= s.figure
-		c.discard(i)
+		c.discard(r.slot, s)
 	}
 }
 
@@ -154,9 +153,10 @@ func (c *core) append(k Kind, f Flags, i Slot, now Instant, more bool) {
 	c.makeRoom()
 	s := c.at(i)
 	c.log.seq++
-	s.lastSeq = c.log.seq
 	r := c.log.at(c.log.seq)
-	*r = record{at: now, until: never, slot: i, attempt: s.attempt, kind: k, flags: f, more: more}
+	*r = record{} // and then one by one: a literal would be made elsewhere and copied
+	r.at, r.until, r.slot, r.attempt = now, never, i, s.attempt
+	r.kind, r.flags, r.more = k, f, more
 	switch k {
 	case LeaseGranted, Heartbeat:
 		r.until = s.until
@@ -206,7 +206,8 @@ func (c *core) export(r *record, seq Sequence, out *Record) {
 	out.Owner, out.Err, out.TraceParent = r.owner, r.err, s.trace
 	out.Token, out.Deadline, out.AvailableAt = Token{}, time.Time{}, time.Time{}
 	if r.epoch != 0 {
-		out.Token = Token{Task: s.id, Attempt: int(r.granted), Incarnation: r.granter, Epoch: r.epoch}
+		out.Token.Task, out.Token.Attempt = s.id, int(r.granted)
+		out.Token.Incarnation, out.Token.Epoch = r.granter, r.epoch
 	}
 	switch r.kind {
 	case LeaseGranted, Heartbeat:

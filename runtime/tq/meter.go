@@ -138,12 +138,12 @@ func (c *core) measureGrant(i Slot, s *slot, now Instant) {
 }
 
 // unlease takes a task out of those that are leased.
-func (c *core) unlease(i Slot, now Instant) {
-	c.endLease(i)
+func (c *core) unlease(i Slot, s *slot, now Instant) {
+	c.endLease(i, s)
 	if c.meters == nil {
 		return
 	}
-	if s := c.at(i); s.leasedBy == s.epoch {
+	if s.leasedBy == s.epoch {
 		c.measure(LeaseDuration, i, int64(now)-s.figure)
 	}
 }

@@ -19,7 +19,9 @@ func (e *Engine) Put(ctx context.Context) (Slot, Instant, error) {
 		e.pmu.Unlock()
 		return i, now, e.refused.enqueue(err)
 	}
-	e.core.at(i).from(trace)
+	if trace != "" {
+		e.core.at(i).from(trace)
+	}
 
 	return i, now, nil
 }
@@ -224,7 +226,9 @@ func (e *Engine) claim(ctx context.Context) error {
 // AddLocked makes one task of a batch; the caller stores its payload.
 func (e *Engine) AddLocked(now Instant) (Slot, TaskID) {
 	i := e.core.mustAlloc()
-	e.core.at(i).from(e.batchTrace)
+	if e.batchTrace != "" {
+		e.core.at(i).from(e.batchTrace)
+	}
 
 	return i, e.core.admit(i, now, 0)
 }

@@ -134,25 +134,25 @@ func (c *core) adoptOne(i Slot, t *TaskRef, how Takeover, now Instant) {
 	case Leased:
 		if how.Revoke {
 			s.attempt--
-			c.waitFirst(i, now)
+			c.waitFirst(i, s, now)
 			return
 		}
 		s.owner, s.more = t.Owner, true
 		s.phase, s.until = phaseLeased, c.keptUntil(t.Deadline, how.ClockSkew, now)
-		c.push(&c.kept, i)
+		c.push(&c.kept, i, s)
 		c.leased.n++
 	case ReadyFirst:
-		c.waitFirst(i, c.since(&t.TaskState, now))
+		c.waitFirst(i, s, c.since(&t.TaskState, now))
 	case Ready:
 		s.phase, s.until = phaseReady, c.since(&t.TaskState, now)
-		c.push(&c.ready, i)
+		c.push(&c.ready, i, s)
 	case Delayed:
 		s.phase = phaseDelayed
-		c.waitUntil(&c.delayed, i, c.wallCapped(t.AvailableAt))
+		c.waitUntil(&c.delayed, i, s, c.wallCapped(t.AvailableAt))
 	case Dead:
 		s.phase, s.figure = phaseDead, int64(t.Number)
 		c.purgedTo = min(c.purgedTo, t.Number-1)
-		c.push(&c.dead, i)
+		c.push(&c.dead, i, s)
 	}
 }
 
@@ -252,10 +252,11 @@ func (c *core) revoke(now Instant) {
 	c.log.whole = c.leased.n
 	for c.leased.n > 0 {
 		i := c.nextLease()
-		c.unlease(i, now)
-		c.at(i).attempt--
+		s := c.at(i)
+		c.unlease(i, s, now)
+		s.attempt--
 		c.count.Released++
-		c.waitFirst(i, now)
+		c.waitFirst(i, s, now)
 		c.depth(1, 0)
 		c.record(Released, 0, i, now, c.leased.n > 0)
 	}

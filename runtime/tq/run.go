@@ -97,7 +97,7 @@ func Run(ctx context.Context, o RunOptions, p RunPolicy, newWorker func() Worker
 	}
 
 	pool := &runPool{
-		heartbeat: p.Heartbeat, opened: time.Now(), values: context.WithoutCancel(ctx), done: make(chan struct{}),
+		RunPolicy: p, values: context.WithoutCancel(ctx), done: make(chan struct{}),
 	}
 	pool.leasing, pool.stop = context.WithCancelCause(ctx)
 	defer pool.stop(nil)
@@ -147,9 +147,8 @@ const linger = time.Second
 
 // runPool is one call of Run.
 type runPool struct {
-	heartbeat time.Duration
-	opened    time.Time
-	workers   []*runWorker
+	RunPolicy
+	workers []*runWorker
 
 	values   context.Context // what handlers' contexts have of the caller's
 	leasing  context.Context // ends when no more tasks are to be leased
@@ -164,9 +163,6 @@ type runPool struct {
 	once sync.Once
 	err  error // the first of the queue's; set by once, read after done
 }
-
-// now is a cheap monotonic clock.
-func (p *runPool) now() time.Duration { return time.Since(p.opened) }
 
 // fail ends the pool with an error of the queue's; a lost lease is none.
 func (p *runPool) fail(err error) {
@@ -243,7 +239,6 @@ type runWorker struct {
 	revoked   bool                    // no handler may start, and the result of one that runs does not count
 	abandoned bool                    // the pool does not wait for this worker
 	beating   context.Context         // the handler's; nil while there is no lease to prolong
-	due       time.Duration           // when to beat for it next
 	timer     *time.Timer             // calls beat; nil until first used
 	armed     bool                    // the timer runs, or beat does
 }
@@ -366,7 +361,6 @@ func (w *runWorker) begin(ctx context.Context, cancel context.CancelCauseFunc) b
 		return false
 	}
 	w.cancel, w.beating = cancel, ctx
-	w.due = w.pool.now() + w.pool.heartbeat
 	if !w.armed {
 		w.arm()
 	}
@@ -416,9 +410,9 @@ func (w *runWorker) arm() {
 	w.armed = true
 	w.pool.beats.Add(1)
 	if w.timer == nil {
-		w.timer = time.AfterFunc(w.pool.heartbeat, w.beat)
+		w.timer = time.AfterFunc(w.pool.Heartbeat, w.beat)
 	} else {
-		w.timer.Reset(w.pool.heartbeat)
+		w.timer.Reset(w.pool.Heartbeat)
 	}
 }
 
@@ -435,18 +429,21 @@ func (w *runWorker) disarm() {
 func (w *runWorker) beat() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if ctx := w.beating; ctx != nil && w.due <= w.pool.now() {
+	var next time.Duration
+	if ctx := w.beating; ctx != nil {
 		held, token, cancel := w.held, w.token, w.cancel
+		begun := time.Now()
 		w.mu.Unlock()
-		due, ok := w.pool.prolong(ctx, held, token)
+		wait, ok := w.pool.prolong(ctx, held, token)
 		if !ok {
 			cancel(ErrLeaseLost)
 		}
 		w.mu.Lock()
 		switch {
-		case w.beating != ctx: // another handler's turn, or nobody's
+		case w.beating != ctx: // another handler's turn, whose lease is younger, or nobody's
+			next = w.pool.Heartbeat - time.Since(begun)
 		case ok:
-			w.due = due
+			next = wait
 		default:
 			w.beating = nil
 		}
@@ -457,29 +454,37 @@ func (w *runWorker) beat() {
 		w.pool.beats.Done()
 		return
 	}
-	w.timer.Reset(w.due - w.pool.now())
+	w.timer.Reset(next)
 }
 
-// prolong sends a heartbeat and says when the next one is due, or that the
-// lease is lost.
-func (p *runPool) prolong(ctx context.Context, held Held, token Token) (due time.Duration, ok bool) {
-	begun := p.now()
+// prolong sends a heartbeat if it is due and says how long it is until the next
+// one, or that the lease is lost. When it is due the deadline says, so that
+// nobody has to read a clock when a handler begins.
+func (p *runPool) prolong(ctx context.Context, held Held, token Token) (next time.Duration, ok bool) {
 	deadline := held.Deadline(token)
 	if !time.Now().Before(deadline) {
 		return 0, false
 	}
+	if next = p.untilDue(deadline); next > 0 {
+		return next, true
+	}
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 
-	_, err := held.Heartbeat(ctx, token)
+	until, err := held.Heartbeat(ctx, token)
 	switch {
 	case err == nil:
-		return begun + p.heartbeat, true
+		return p.untilDue(until), true
 	case errors.Is(err, ErrLeaseLost):
 		return 0, false
 	default:
-		return p.now() + min(p.heartbeat/4, time.Until(deadline)), true
+		return min(p.Heartbeat/4, time.Until(deadline)), true
 	}
+}
+
+// untilDue is how long it is until a lease with that deadline wants a heartbeat.
+func (p *runPool) untilDue(deadline time.Time) time.Duration {
+	return time.Until(deadline) - (p.Lease - p.Heartbeat)
 }
 
 // Permanent marks err as one that no further attempt can mend: [Run] makes the

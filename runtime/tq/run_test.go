@@ -343,7 +343,7 @@ func TestRunSurvivesAThousandPanics(t *testing.T) {
 func TestPanicErrorHasCodeAndStackButNoStackInItsMessage(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := &runWorker{pool: &runPool{values: t.Context(), opened: time.Now(), heartbeat: time.Second}}
+		w := &runWorker{pool: &runPool{values: t.Context(), RunPolicy: RunPolicy{Lease: 3 * time.Second, Heartbeat: time.Second}}}
 		w.typed = &fakeWorker{handler: func(context.Context, uint64, fakeLease) error { panic("boom") }}
 		var o Outcome
 		w.handle(&o)

@@ -17,27 +17,24 @@ type slot struct {
 	phase    phase
 	more     bool // err, trace or owner may be set
 
-	err     *TaskError // why the last attempt failed
-	trace   string     // of whoever enqueued it; stays as long as the task does
-	owner   string     // of the last grant
-	lastSeq Sequence   // of the last record about it
+	err   *TaskError // why the last attempt failed
+	trace string     // of whoever enqueued it; stays as long as the task does
+	owner string     // of the last grant
 
 	// figure belongs to the phase: leased, it is the Instant of the grant
 	// numbered leasedBy, if that was measured; dead, the number of the dead
 	// letter; held, the payload's bytes.
 	figure   int64
 	leasedBy Epoch
+
+	_ [8]byte // so that no two slots share a line
 }
 
 // fault notes why an attempt failed.
 func (s *slot) fault(err *TaskError) { s.err, s.more = err, true }
 
 // from notes the trace a task was enqueued in.
-func (s *slot) from(trace string) {
-	if trace != "" {
-		s.trace, s.more = trace, true
-	}
-}
+func (s *slot) from(trace string) { s.trace, s.more = trace, true }
 
 // number is that of a dead letter.
 func (s *slot) number() uint64 { return uint64(s.figure) }
@@ -84,11 +81,11 @@ func (t *slots) at(i Slot) *slot { return &t.dir[uint32(i)>>chunkBits][uint32(i)
 
 // find is at for a slot that came from outside.
 func (t *slots) find(i Slot) *slot {
-	if i < 0 || i >= t.max || t.dir[i>>chunkBits] == nil {
-		return nil
+	if n := uint32(i) >> chunkBits; int(n) < len(t.dir) && t.dir[n] != nil { // a negative one is beyond all
+		return &t.dir[n][uint32(i)&(chunkSize-1)]
 	}
 
-	return t.at(i)
+	return nil
 }
 
 // list is a doubly linked list through next and prev. What the head's prev says
@@ -100,8 +97,7 @@ type list struct {
 
 var emptyList = list{head: noSlot, tail: noSlot}
 
-func (t *slots) push(l *list, i Slot) {
-	s := t.at(i)
+func (t *slots) push(l *list, i Slot, s *slot) {
 	s.next, s.prev = noSlot, l.tail
 	if l.tail >= 0 {
 		t.at(l.tail).next = i
@@ -112,8 +108,22 @@ func (t *slots) push(l *list, i Slot) {
 	l.n++
 }
 
-func (t *slots) unlink(l *list, i Slot) {
-	s := t.at(i)
+// shift takes the head out, which is noSlot if the list is empty.
+func (t *slots) shift(l *list) Slot {
+	i := l.head
+	if i < 0 {
+		return i
+	}
+	l.n--
+	l.head = t.at(i).next
+	if l.n == 0 {
+		l.tail = noSlot
+	}
+
+	return i
+}
+
+func (t *slots) unlink(l *list, i Slot, s *slot) {
 	l.n--
 	switch {
 	case l.n == 0:

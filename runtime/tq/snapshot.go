@@ -112,9 +112,10 @@ func (c *core) drain(now Instant) (SnapshotHeader, []TaskRef) {
 	now = c.clock(now)
 	waiting, leased := c.waiting(), c.leased.n
 	for i := c.nextLease(); i >= 0; i = c.nextLease() {
-		c.unlease(i, now)
-		c.at(i).attempt--
-		c.waitFirst(i, now)
+		s := c.at(i)
+		c.unlease(i, s, now)
+		s.attempt--
+		c.waitFirst(i, s, now)
 	}
 	refs := c.tasks(now)
 	c.log.whole = len(refs)
@@ -139,8 +140,9 @@ func (c *core) drain(now Instant) (SnapshotHeader, []TaskRef) {
 func (c *core) drained() {
 	maxByte := c.log.maxByte
 	c.log.maxByte = 1<<63 - 1 // its own events stay whole
-	for _, r := range c.leaving {
-		c.gone(r.Slot)
+	before := c.log.seq - Sequence(len(c.leaving))
+	for n, r := range c.leaving {
+		c.gone(r.Slot, c.at(r.Slot), before+Sequence(n+1))
 	}
 	c.log.maxByte = maxByte
 	c.log.whole = 0
@@ -281,19 +283,19 @@ func (c *core) putBackOne(i Slot, t *TaskState, now Instant, more bool) {
 	case Leased:
 		s.attempt--
 		flags = AtHead
-		c.waitFirst(i, now)
+		c.waitFirst(i, s, now)
 	case ReadyFirst:
 		flags = AtHead
-		c.waitFirst(i, c.since(t, now))
+		c.waitFirst(i, s, c.since(t, now))
 	case Ready:
 		s.phase = phaseReady
-		c.waitUntil(&c.due, i, c.since(t, now))
+		c.waitUntil(&c.due, i, s, c.since(t, now))
 	case Delayed:
 		s.phase = phaseDelayed
-		c.waitUntil(&c.delayed, i, c.wallCapped(t.AvailableAt))
+		c.waitUntil(&c.delayed, i, s, c.wallCapped(t.AvailableAt))
 	case Dead:
 		flags = DeadLetter
-		c.bury(i)
+		c.bury(i, s)
 	}
 	if t.State != Dead {
 		c.in.admitted++

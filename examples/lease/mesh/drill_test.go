@@ -15,6 +15,7 @@ import (
 
 	"github.com/tqgen/tqgen/runtime/diagnostics"
 	"github.com/tqgen/tqgen/runtime/diagnostics/client"
+	"github.com/tqgen/tqgen/runtime/effect"
 	"github.com/tqgen/tqgen/runtime/replication"
 	"github.com/tqgen/tqgen/runtime/tq"
 )
@@ -227,7 +228,7 @@ func TestVote(t *testing.T) {
 		e := &election{rank: func() int64 { return 10 }, halt: func() { halted = true }}
 		e.claim.Term = 3
 		e.heard.Store(time.Now().Add(-c.silence).UnixNano())
-		b := e.vote(c.term, c.rank, vote{c.from, "1"}, "m")
+		b := e.vote(c.term, c.rank, c.from, "1", "m", func([]string) error { return nil })
 		if b.Granted != c.granted || halted != c.halted || halted && b.Rank != 10 {
 			t.Errorf("%s: %+v, stopped following: %v", name, b, halted)
 		}
@@ -238,64 +239,74 @@ func TestVote(t *testing.T) {
 			t.Errorf("%s: it waits for the winner: %v", name, waits)
 		}
 	}
-	if b := new(election).vote(1, 0, vote{"a", "1"}, "m"); b.Granted {
+	if b := new(election).vote(1, 0, "a", "1", "m", nil); b.Granted {
 		t.Error("a node that follows nobody has voted")
 	}
 }
 
-// TestVoteStands: who has voted does not follow the old owner again while the one
-// it has voted for may still claim the term, however long that takes.
-func TestVoteStands(t *testing.T) {
+// TestVotesOnce: votes are used or taken back, and not both, whoever of candidate
+// and voter stands still for how long.
+func TestVotesOnce(t *testing.T) {
 	t.Parallel()
-	candidate := func() *election {
-		e := &election{round: "r"}
-		e.claim.Term = 3
-
-		return e
-	}
-	for name, c := range map[string]struct {
-		spoil func(*election)
-		over  bool // is what it says
-		claim bool // it does after that
-	}{
-		"it has not decided":     {func(*election) {}, true, false},
-		"it claims":              {func(e *election) { e.decide("r", true) }, false, false},
-		"it owns":                {func(e *election) { e.claim.Term = 0 }, false, true},
-		"it follows the next":    {func(e *election) { e.claim.Term = 4 }, false, true},
-		"it is in another round": {func(e *election) { e.round = "s" }, true, false},
-		"it has voted": {func(e *election) {
-			e.rank, e.halt = func() int64 { return 1 }, func() {}
-			e.vote(4, 1, vote{"a", "v"}, "m")
-		}, true, false},
-	} {
-		e := candidate()
-		c.spoil(e)
-		if got := e.over(4, "r"); got != c.over {
-			t.Errorf("%s: over %v", name, got)
-		}
-		if name != "it claims" && e.decide("r", true) != c.claim {
-			t.Errorf("%s: it claims the term: %v", name, !c.claim)
+	ctx, store := t.Context(), new(effect.Memory)
+	voter := &election{rank: func() int64 { return 10 }, halt: func() {}}
+	voter.claim.Term = 3
+	n := &node{terms: &replication.Terms{Store: store}, s: settings{name: "m"}}
+	keep := func(given []string) error { return n.keepVotes(ctx, given) }
+	grant := func(campaign string) {
+		t.Helper()
+		if b := voter.vote(4, 11, "a", campaign, "m", keep); !b.Granted {
+			t.Fatalf("campaign %s: %+v", campaign, b)
 		}
 	}
-	if e := candidate(); !e.decide("r", true) || e.vote(4, 99, vote{"a", "v"}, "m").Granted {
-		t.Error("one that claims the term has voted for another")
+	free := func(want bool) {
+		t.Helper()
+		if got, err := voter.free(ctx, store); got != want || err != nil {
+			t.Errorf("it may follow on: %v, %v, want %v", got, err, want)
+		}
+	}
+	uses := func(campaign string, want bool) {
+		t.Helper()
+		if got, err := decide(ctx, store, campaignFor(4, campaign), votesUsed); got != want || err != nil {
+			t.Errorf("campaign %s claims the term: %v, %v, want %v", campaign, got, err, want)
+		}
+	}
+	free(true) // it has not voted
+	grant("1")
+	free(true)
+	uses("1", false)
+	grant("2")
+	grant("3")
+	uses("3", true)
+	uses("3", true) // said again
+	free(false)
+	uses("2", false) // taken back all the same
+	free(false)
+
+	// Its next process knows, as long as the term is not over.
+	var err error
+	if voter.given, err = n.votes(ctx, 4); err != nil {
+		t.Fatal(err)
+	}
+	free(false)
+	if given, err := n.votes(ctx, 5); len(given) > 0 || err != nil {
+		t.Errorf("votes for a term later: %q, %v", given, err)
+	}
+	failing := func([]string) error { return errors.New("disk full") }
+	if b := voter.vote(4, 11, "a", "4", "m", failing); b.Granted {
+		t.Error("a vote that is not kept is granted")
 	}
 
-	says := "false"
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = w.Write([]byte(says))
-	}))
-	t.Cleanup(server.Close)
-	n := &node{log: slog.New(slog.DiscardHandler), s: settings{name: "a", peers: nodes{"b": server.URL, "owner": server.URL}}}
-	f := &following{n: n, claim: replication.Claim{Term: 3, Peer: "owner"}}
-	n.election.voted = vote{"b", "r"}
-	f.release(t.Context())
-	if f.resume(t.Context()); f.stop != nil {
-		t.Error("it follows again though its vote stands")
+	// A candidate that is not elected does not follow on where it has voted.
+	frozen := voter.frozen
+	voter.lose(time.Now())
+	if frozen.IsZero() || voter.frozen != frozen {
+		t.Errorf("it waits for the winner until %v, want %v", voter.frozen, frozen)
 	}
-	says = "true"
-	for n.election.voted.candidate != "" { // an answer may come too late
-		f.release(t.Context())
+	voter.given = nil
+	voter.lose(time.Now())
+	if !voter.frozen.IsZero() {
+		t.Error("it does not follow on")
 	}
 }
 
@@ -397,7 +408,7 @@ func TestElected(t *testing.T) {
 			n.s.peers[peer] = server.URL
 		}
 		f := &following{n: n, claim: replication.Claim{Term: 3, Peer: "owner"}}
-		if next, won := f.elected(t.Context(), c.rank, "1"); won != c.won || (next != nil) != c.won {
+		if next, won := f.elected(t.Context(), "1", c.rank); won != c.won || (next != nil) != c.won {
 			t.Errorf("%s: won %v", name, won)
 		}
 	}

@@ -34,17 +34,16 @@ const (
 	pathReplication = "/replication/"
 	pathStatus      = "/mesh/status"
 	pathVote        = "/mesh/vote"
-	pathOver        = "/mesh/over"
 	pathMetrics     = "/metrics"
 )
 
 // How soon things are noticed.
 const (
-	heartbeat = 100 * time.Millisecond // of the stream of events, when there are none
-	patience  = 700 * time.Millisecond // an owner that has been silent for longer may be dead
-	campaign  = 500 * time.Millisecond // whoever asks for votes claims the term within this, or not
-	look      = 50 * time.Millisecond  // between two looks at the store, or at who is silent
-	skew      = 50 * time.Millisecond  // of the nodes' clocks, at most
+	heartbeat   = 100 * time.Millisecond // of the stream of events, when there are none
+	patience    = 700 * time.Millisecond // an owner that has been silent for longer may be dead
+	campaigning = 500 * time.Millisecond // whoever asks for votes claims the term within this, or not
+	look        = 50 * time.Millisecond  // between two looks at the store, or at who is silent
+	skew        = 50 * time.Millisecond  // of the nodes' clocks, at most
 )
 
 // status is what a node says of itself.
@@ -152,7 +151,6 @@ func (n *node) handler(metrics http.Handler) http.Handler {
 	mux.Handle("GET "+pathMetrics, metrics)
 	mux.HandleFunc("GET "+pathStatus, func(w http.ResponseWriter, _ *http.Request) { answer(w, n.status()) })
 	mux.HandleFunc("POST "+pathVote, n.vote)
-	mux.HandleFunc("POST "+pathOver, n.over)
 
 	return mux
 }

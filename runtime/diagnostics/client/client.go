@@ -18,7 +18,9 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
+	"unicode"
 )
 
 // Event is one event of a stream.
@@ -237,7 +239,7 @@ func (c *Client) connect(ctx context.Context, after string) (io.ReadCloser, erro
 		r.Header = c.Header.Clone()
 	}
 	r.Header.Set("Accept", "text/event-stream")
-	if after != "" {
+	if sendable(after) {
 		r.Header.Set("Last-Event-ID", after)
 	}
 	do := cmp.Or(c.HTTP, http.DefaultClient)
@@ -252,6 +254,12 @@ func (c *Client) connect(ctx context.Context, after string) (io.ReadCloser, erro
 	}
 
 	return answer.Body, nil
+}
+
+// sendable says whether an id can be told a server. With any other one, which no
+// host of ours gives, there is no way back but to begin with now.
+func sendable(id string) bool {
+	return id != "" && len(id) <= 4096 && strings.IndexFunc(id, unicode.IsControl) < 0
 }
 
 // refusal says why an answer is no stream.

@@ -113,6 +113,33 @@ func TestResume(t *testing.T) {
 	}
 }
 
+// An id that no request can have does not keep a client from coming back.
+func TestResumeBehindNonsense(t *testing.T) {
+	t.Parallel()
+	for _, id := range []string{"a\x01b", strings.Repeat("1", 5000)} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			stream(w)
+			fmt.Fprintf(w, "id: %s\ndata: %q\n\n", id, r.Header["Last-Event-Id"])
+		}))
+		t.Cleanup(server.Close)
+		c := client.Client{URL: server.URL, MinBackoff: time.Millisecond}
+		var got []string
+		for e, err := range c.Events(t.Context()) {
+			if err != nil {
+				got = append(got, err.Error())
+			} else {
+				got = append(got, string(e.Data))
+			}
+			if len(got) == 3 {
+				break
+			}
+		}
+		if diff := cmp.Diff([]string{"[]", io.EOF.Error(), "[]"}, got); diff != "" {
+			t.Errorf("%q (-want +got):\n%s", id, diff)
+		}
+	}
+}
+
 // An answer that is no stream ends it, and what was missing is said.
 func TestNoStream(t *testing.T) {
 	t.Parallel()

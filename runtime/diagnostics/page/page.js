@@ -187,7 +187,10 @@ const on = {
     if (letter.queue === selected) letters.refreshSoon();
   },
   "taskqueue.gap"(gap) {
-    if (gap.reason === "rate") return; // of single events of replication, which are not shown here
+    if (gap.reason === "rate") { // of single events of replication, which are not shown here, or of dead letters
+      if (gap.role === "deadletters" && gap.queue === selected) letters.refreshSoon();
+      return;
+    }
     if (gap.reason === "unknown") restarts++;
     missed += gap.dropped;
     showMissed();
