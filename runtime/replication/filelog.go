@@ -308,13 +308,11 @@ func (l *FileLog) Close() error {
 	return err
 }
 
-// finish makes all that was appended last, and marks it.
+// finish makes all that was appended last, and marks it. What is synchronised is
+// so without a mark, where there is no room for one.
 func (l *FileLog) finish() error {
 	err := l.sync()
-	if err != nil || !l.unmarked {
-		return err
-	}
-	if err := l.put([]byte(syncedMark)); err != nil {
+	if err != nil || !l.unmarked || l.put([]byte(syncedMark)) != nil {
 		return err
 	}
 
