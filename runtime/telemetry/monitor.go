@@ -31,7 +31,8 @@ func newMonitor(r *Registration, m *backpressure.Monitor) (*monitor, error) {
 	for _, a := range r.attached {
 		other, ok := a.(*monitor)
 		if ok && other.queue == s.Queue && other.shard == s.Shard {
-			return nil, fmt.Errorf("another monitor of queue %q and shard %q is attached: give one another Options.Shard", s.Queue, s.Shard)
+			return nil, fmt.Errorf("another monitor of queue %q and shard %q is attached: give one another Options.Shard",
+				s.Queue, s.Shard)
 		}
 	}
 	kv := r.config.set(s.Queue, s.Shard)

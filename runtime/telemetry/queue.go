@@ -58,7 +58,8 @@ func newQueue(r *Registration, probe *tq.Probe) (*queue, error) {
 	name := probe.Options().Name
 	for _, a := range r.attached {
 		if other, ok := a.(*queue); ok && other.probe.Options().Name == name {
-			return nil, fmt.Errorf("another queue named %q is attached: give one a registration with another shard", name)
+			return nil, fmt.Errorf("another queue named %q is attached: give one a registration with another shard",
+				name)
 		}
 	}
 	kv := r.config.set(name, "")
