@@ -23,7 +23,7 @@ type $FileLog struct {
 }`)
 	f.declare(`
 $OpenFileLog opens the log at path, and makes it if it is not there. The error is
-a *replication.CorruptError if something in the middle is damaged, and matches
+a *replication.CorruptError if it is damaged as no crash does it, and matches
 replication.ErrLocked if the log is open already.`, `
 func $OpenFileLog(path string, o $FileLogOptions) (*$FileLog, error) {
 	log, err := replication.OpenFileLog(path, o)
@@ -34,8 +34,9 @@ func $OpenFileLog(path string, o $FileLogOptions) (*$FileLog, error) {
 	return &$FileLog{log: log}, nil
 }`)
 	f.declare(`
-Dropped is how many bytes at the end of the file were no whole record when it was
-opened: what a writer that died had begun.`, `
+Dropped is how many bytes there were behind the last record that the log goes on
+from when it was opened: what a crash has left of those that were not
+synchronised.`, `
 func (l *$FileLog) Dropped() int64 { return l.log.Dropped() }`)
 	f.declare(`
 Position is that of the last record: the event after it comes next.`, `
@@ -90,8 +91,9 @@ func emitReplay(f *file) {
 	f.declare(`
 $Replay gives what the log at path has to whoever makes a state of it, such as the
 Apply and ApplySnapshot of a $Replica: events to apply, and snapshots to restore,
-which take the place of all before. The log may be open for writing. A record at
-its end that is not whole is left out; torn says how many bytes that is.`, `
+which take the place of all before. Where another life of the queue follows, with
+its event 1, apply has to begin anew. The log may be open for writing. What a
+crash has left at its end is left out; torn says how many bytes that is.`, `
 func $Replay(
 	path string, apply func(*$Event) error, restore func(*$Snapshot) error,
 ) (torn int64, err error) {

@@ -239,7 +239,7 @@ func TestTerminalReplication(t *testing.T) {
 	m.matches(`^orders +source eu +node +[1-9] +[0-8] .* Enqueued [1-9]$`) // how far it reads ahead is its own affair
 	m.matches(`^not known yet +sink audit `)
 	apply <- struct{}{}
-	m.matches(`^orders +sink audit eu +node +1 +8 .* Enqueued 1$`)
+	m.matches(`^orders +sink audit eu +node +1 +[0-8] .* Enqueued 1$`) // as many as were known when it was read
 	close(apply)
 	m.matches(`^orders +source eu +node +9 +0 .* Enqueued 9$`)
 	m.matches(`^orders +sink audit eu +node +9 +0 .* 9 +0 +0 +Enqueued 9$`)

@@ -204,10 +204,11 @@ func interspersed(flags *flag.FlagSet, args []string) (words []string, err error
 // arguments checks what is left without the flags and the verb.
 func (c *command) arguments(words []string) error {
 	switch c.verb {
-	case "version", "help":
+	case "version":
 		if len(words) > 0 {
-			return fmt.Errorf("%s takes no arguments", c.verb)
+			return errors.New("version takes no arguments")
 		}
+	case "help": // of a command is that of all
 	case "explain":
 		if len(words) == 0 {
 			return errors.New("explain wants the name of a type")

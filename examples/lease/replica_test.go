@@ -474,3 +474,81 @@ func TestFailover(t *testing.T) {
 	}
 	loser.wait(t, p)
 }
+
+// TestPromotedAfterADrain holds that the replica of a drained queue is promoted
+// open and empty, and that what was drained can be restored there, once.
+func TestPromotedAfterADrain(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	q, err := leasequeue.New(leasequeue.Options{})
+	no(t, err)
+	defer q.Close()
+	events, err := q.Watch(0)
+	no(t, err)
+	put(t, q, "a", "b")
+	stale := leaseAs(t, q, "worker")
+	drained, err := q.Drain(ctx, 0)
+	no(t, err)
+	r := newReplica(t, leasequeue.Options{})
+	for events.Lag() > 0 {
+		e, err := events.Next(ctx)
+		no(t, err)
+		no(t, r.Apply(&e))
+	}
+
+	p, err := r.Promote(ctx, leasequeue.Options{}, replication.Promotion{})
+	no(t, err)
+	defer p.Close()
+	if _, err := p.TryLease(ctx); !errors.Is(err, tq.ErrEmpty) {
+		t.Errorf("a lease gives %v, want %v", err, tq.ErrEmpty)
+	}
+	no(t, p.Restore(ctx, drained))
+	l := leaseAs(t, p, "worker")
+	if l.Payload.ResourceID != "a" || l.Token.Epoch <= stale.Token.Epoch {
+		t.Errorf("%q is leased with epoch %d, after %d", l.Payload.ResourceID, l.Token.Epoch, stale.Token.Epoch)
+	}
+	no(t, l.Complete(ctx))
+	no(t, p.Restore(ctx, drained))
+	if s, err := p.Stats(ctx); err != nil || s.Live() != 1 {
+		t.Errorf("%d tasks, %v", s.Live(), err)
+	}
+}
+
+// TestSuccessorIsLost holds that a follower of the first owner goes on with what
+// it has where the second is lost, in a term above both.
+func TestSuccessorIsLost(t *testing.T) {
+	t.Parallel()
+	ctx, store := t.Context(), new(effect.Memory)
+	open := func(peer string, after uint64) *leasequeue.Local {
+		q, err := leasequeue.New(leasequeue.Options{})
+		no(t, err)
+		t.Cleanup(func() { _ = q.Close() })
+		no(t, q.Own(ctx, &replication.Terms{Store: store, Queue: "resource-lease", Peer: peer}, after))
+
+		return q
+	}
+	first := open("a", 0)
+	put(t, first, "vm")
+	leaseAs(t, first, "worker")
+	state, _ := first.WatchNow()
+	b, c := newReplica(t, leasequeue.Options{}), newReplica(t, leasequeue.Options{})
+	no(t, b.ApplySnapshot(&state))
+	no(t, c.ApplySnapshot(&state))
+	promote := func(r *leasequeue.Replica, peer string) error {
+		terms := &replication.Terms{Store: store, Queue: "resource-lease", Peer: peer}
+		_, err := r.Promote(ctx, leasequeue.Options{}, replication.Promotion{Terms: terms})
+
+		return err
+	}
+	no(t, promote(b, "b"))
+	var taken *replication.TermError
+	if err := promote(c, "c"); !errors.As(err, &taken) || taken.Claim.Peer != "b" {
+		t.Fatalf("the second follower gets %v", err)
+	}
+
+	q := open("c", taken.Claim.Term)
+	no(t, q.Restore(ctx, c.State()))
+	if l := leaseAs(t, q, "worker"); l.Payload.ResourceID != "vm" || q.Term() <= taken.Claim.Term {
+		t.Errorf("%q is leased in term %d, after %d", l.Payload.ResourceID, q.Term(), taken.Claim.Term)
+	}
+}

@@ -47,14 +47,22 @@ func run(ctx context.Context, listen, follow, state string, after uint64) error 
 	if err != nil {
 		return err
 	}
-	terms := &replication.Terms{Store: store, Queue: "order", Peer: listen}
-	var q *orderqueue.Local
-	if follow == "" {
-		q, err = own(ctx, terms, after)
-	} else {
-		q, err = succeed(ctx, "http://"+follow+"/replication", terms)
+	var replica *orderqueue.Replica
+	if follow != "" {
+		replica, err = standBy(ctx, "http://"+follow+"/replication")
+		if err != nil || replica == nil {
+			return err
+		}
 	}
-	if err != nil || q == nil {
+	// Who cannot be reached must not depose an owner who can, so this comes first.
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", listen)
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	terms := &replication.Terms{Store: store, Queue: "order", Peer: listen}
+	q, err := own(ctx, replica, terms, after)
+	if err != nil {
 		return err
 	}
 	defer q.Close()
@@ -64,11 +72,18 @@ func run(ctx context.Context, listen, follow, state string, after uint64) error 
 		}
 	}()
 
-	return serve(ctx, q, listen)
+	return serve(ctx, q, listener)
 }
 
-// own makes the queue that all orders begin in.
-func own(ctx context.Context, terms *replication.Terms, after uint64) (*orderqueue.Local, error) {
+// own makes the queue of a replica, or an empty one where there is none.
+func own(
+	ctx context.Context, replica *orderqueue.Replica, terms *replication.Terms, after uint64,
+) (*orderqueue.Local, error) {
+	if replica != nil {
+		slog.Info("taking over", "position", replica.Position().Sequence)
+
+		return replica.Promote(ctx, orderqueue.Options{}, replication.Promotion{Terms: terms, ClockSkew: time.Second})
+	}
 	q, err := orderqueue.New(orderqueue.Options{})
 	if err != nil {
 		return nil, err
@@ -77,9 +92,8 @@ func own(ctx context.Context, terms *replication.Terms, after uint64) (*orderque
 	return q, q.Own(ctx, terms, after)
 }
 
-// succeed follows the owner until SIGUSR1, and then takes its place. It gives
-// nil if ctx ends before.
-func succeed(ctx context.Context, url string, terms *replication.Terms) (*orderqueue.Local, error) {
+// standBy follows the owner until SIGUSR1. It gives nil if ctx ends before.
+func standBy(ctx context.Context, url string) (*orderqueue.Replica, error) {
 	replica, err := orderqueue.NewReplica(orderqueue.Options{})
 	if err != nil {
 		return nil, err
@@ -101,13 +115,12 @@ func succeed(ctx context.Context, url string, terms *replication.Terms) (*orderq
 	if !errors.Is(err, context.Canceled) {
 		return nil, err
 	}
-	slog.Info("taking over", "position", replica.Position().Sequence)
 
-	return replica.Promote(ctx, orderqueue.Options{}, replication.Promotion{Terms: terms, ClockSkew: time.Second})
+	return replica, nil
 }
 
-// serve takes orders and works on them until ctx ends or it cannot listen.
-func serve(ctx context.Context, q *orderqueue.Local, listen string) error {
+// serve takes orders and works on them until ctx ends or nobody can bring any.
+func serve(ctx context.Context, q *orderqueue.Local, listener net.Listener) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	monitor, err := backpressure.New(q, backpressure.Options{})
@@ -139,16 +152,12 @@ func serve(ctx context.Context, q *orderqueue.Local, listen string) error {
 		<-ctx.Done()
 		_ = server.Shutdown(context.WithoutCancel(ctx))
 	}()
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", listen)
-	if err != nil {
-		return err
-	}
 	served := make(chan error, 1)
 	go func() {
 		defer stop() // nobody could bring orders any more
 		served <- server.Serve(listener)
 	}()
-	slog.Info("serving", "page", "http://"+listen+"/diagnostics/", "term", q.Term())
+	slog.Info("serving", "page", fmt.Sprintf("http://%v/diagnostics/", listener.Addr()), "term", q.Term())
 	err = orderqueue.Run(ctx, q, orderqueue.RunOptions{Workers: 4, Grace: 5 * time.Second}, ship)
 	stop()
 	if end := <-served; !errors.Is(end, http.ErrServerClosed) {

@@ -59,6 +59,10 @@ func TestTakeOver(t *testing.T) {
 	if _, said := start(t, "-listen", address(t), "-state", state); !await(t, said, "belongs to") {
 		t.Error("a second owner is not refused")
 	}
+	// One that cannot listen claims no term, though it is told that there is no owner.
+	if _, said := start(t, "-listen", first, "-state", state, "-after", "1"); !await(t, said, "address already in use") {
+		t.Error("two listen at one address")
+	}
 	if err := owner.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}

@@ -115,6 +115,7 @@ var kinds = map[Code]kind{
 	"TQ511": {ErrLoad, "package of another module"},
 	"TQ512": {ErrLoad, "argument is a file"},
 	"TQ513": {ErrLoad, "go command refuses the input"},
+	"TQ514": {ErrLoad, "package is a link to another"},
 }
 
 // Codes lists every code tqgen can report, in order.

@@ -75,6 +75,12 @@ func (r *reader) args(d ast.Directive, spec *Spec) (args []Arg) {
 	for len(words) > 0 {
 		w := words[0]
 		words = words[1:]
+		if strings.HasPrefix(w.Arg, "//") {
+			r.errorf(w.Pos, "TQ104", "a comment cannot stand behind tqgen:%s", spec.Name).
+				Helpf("a directive is the whole line: put the comment on one of its own")
+
+			return args
+		}
 		key, value, ok := strings.Cut(w.Arg, "=")
 		if !ok || value == "" {
 			n, apart := spec.spaced(key, ok, words)

@@ -13,6 +13,7 @@ import (
 	"maps"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -60,6 +61,9 @@ func newLoader(ctx context.Context, c Config) (*loader, error) {
 	real, err := c.Disk.EvalSymlinks(dir)
 	if err != nil {
 		return nil, fmt.Errorf("working folder: %w", err)
+	}
+	if mode, err := c.Disk.Mode(real); err == nil && !mode.IsDir() {
+		return nil, fmt.Errorf("working folder: %s is a file", c.Dir)
 	}
 
 	return &loader{
@@ -173,7 +177,8 @@ func (l *loader) queryError(err error) error {
 
 func (l *loader) noModule() {
 	l.diags.Addf(token.Position{}, "TQ501", "no go.mod here or in a folder above").
-		Helpf("tqgen works on packages of a module: go mod init example.com/name")
+		Helpf("run tqgen in a module: tqgen -C FOLDER ./...").
+		Helpf("this folder is made one by go mod init example.com/name")
 }
 
 // moduleless reports whether the working folder is in no module and no
@@ -254,6 +259,7 @@ func (l *loader) root(u *unit) {
 		l.cover(u)
 	}
 	switch {
+	case l.literal && l.linked(u):
 	case u.list.Module != nil && u.list.Module.Main && len(u.list.GoFiles) > 0:
 		l.roots = append(l.roots, u)
 	case len(u.list.Errors) > 0 && len(u.list.GoFiles) == 0:
@@ -274,6 +280,35 @@ func (l *loader) cover(u *unit) {
 	if !slices.ContainsFunc(l.modules, func(known *Module) bool { return known.Dir == m.Dir }) {
 		l.modules = append(l.modules, &Module{Path: m.Path, Dir: m.Dir, GoVersion: m.GoVersion})
 	}
+}
+
+// linked reports a package of this module whose folder is a link to another one
+// in it: what is generated there imports the package by the other one's path.
+func (l *loader) linked(u *unit) bool {
+	m := u.list.Module
+	if m == nil || !m.Main || m.Dir == "" {
+		return false
+	}
+	root, err := l.disk.EvalSymlinks(m.Dir)
+	if err != nil {
+		return false
+	}
+	dir, err := l.disk.EvalSymlinks(u.list.Dir)
+	if err != nil {
+		return false
+	}
+	rel, err := filepath.Rel(root, dir)
+	if err != nil || !filepath.IsLocal(rel) {
+		return false // elsewhere it has no path but this one
+	}
+	real := path.Join(m.Path, filepath.ToSlash(rel))
+	if real == u.path {
+		return false
+	}
+	l.diags.Addf(token.Position{Filename: l.relative(u.list.Dir)}, "TQ514", "package %s is a link to %s", u.path, real).
+		Helpf("name the folder that is linked to, or its import path")
+
+	return true
 }
 
 // foreign reports a package that is not ours to generate for, unless it was
@@ -298,6 +333,8 @@ func (l *loader) unmatched(u *unit) {
 			Helpf("name the tags they need: tqgen -tags …")
 	case strings.Contains(text, "no Go files"), strings.Contains(text, "no non-test Go files"):
 		l.noFiles(at.Filename, "no Go files in ")
+	case strings.Contains(text, "listed in go.work file: "):
+		l.listed(token.Position{}, "TQ513", "", strings.TrimPrefix(text, "go: "))
 	case l.moduleless():
 		if len(l.diags) == 0 { // once, whatever the number of patterns
 			l.noModule()
@@ -307,8 +344,11 @@ func (l *loader) unmatched(u *unit) {
 			Helpf("a package of this module is named by its folder, ./%s, or by its whole import path", u.path)
 	default:
 		d := l.listed(at, "TQ502", "", text)
-		if strings.Contains(text, "does not contain package") {
+		switch {
+		case strings.Contains(text, "does not contain package"):
 			d.Helpf("run tqgen in the module that does")
+		case strings.Contains(text, "does not contain modules listed in go.work"):
+			d.Helpf("name folders of modules that go.work lists, such as ./api/..., or add this one to it: go work use -r .")
 		}
 	}
 }
@@ -344,6 +384,9 @@ func (l *loader) unannotated(p *Program) {
 	if !l.literal || len(l.diags) > 0 {
 		return
 	}
+	if len(p.Packages) == 0 {
+		l.outputAlone(p)
+	}
 	for _, pkg := range p.Packages {
 		u := l.units[pkg.Path]
 		if u.annotated || slices.ContainsFunc(p.Outputs, func(o Output) bool {
@@ -355,5 +398,19 @@ func (l *loader) unannotated(p *Program) {
 		clause := l.at(u.sources[0].ast.Name.Pos())
 		l.diags.Addf(clause, "TQ505", "package %s has no //tqgen:queue directive", pkg.Name).
 			Helpf("put one above the struct to queue, or name other packages: tqgen ./...")
+	}
+}
+
+// outputAlone reports packages that are all ours, where nothing else was named.
+func (l *loader) outputAlone(p *Program) {
+	told := map[string]bool{}
+	for _, o := range p.Outputs {
+		dir := filepath.Dir(o.Path)
+		if o.Bereft || told[dir] || !l.covered[dir] {
+			continue
+		}
+		told[dir] = true
+		l.diags.Addf(token.Position{Filename: l.relative(dir)}, "TQ505", "this package is the output of %s", o.Source).
+			Helpf("name the package of its payload: tqgen %s", o.Source[:max(0, strings.LastIndexByte(o.Source, '.'))])
 	}
 }

@@ -34,7 +34,7 @@ mutate() {
 	if ! git -C "$tree" apply "$patch" >"$log" 2>&1; then
 		outcome='does not apply'
 	else
-		if ! (cd "$tree" && go test -c -o "$work/$name.test" "$package") >"$log" 2>&1; then
+		if ! (cd "$tree/$package" && go test -c -o "$work/$name.test" .) >"$log" 2>&1; then
 			outcome='does not compile'
 		elif (cd "$tree/$package" && timeout $((limit + 10)) "$work/$name.test" -test.timeout="${limit}s" \
 			-test.run="$regexp") >"$log" 2>&1; then
@@ -81,7 +81,7 @@ copy_tree "$work/tree"
 # A test that fails anyway would kill everything.
 for package in $(for p in "${patches[@]}"; do header "$p"; done | cut -d' ' -f1 | sort -u); do
 	regexps=$(for p in "${patches[@]}"; do header "$p"; done | sed -n "s|^$package ||p" | sort -u | paste -sd'|')
-	if ! (cd "$work/tree" && go test -count=1 -timeout 10m -run "$regexps" "$package") >"$work/log" 2>&1; then
+	if ! (cd "$work/tree/$package" && go test -count=1 -timeout 1h -run "$regexps" .) >"$work/log" 2>&1; then
 		tail -n 40 "$work/log"
 		echo "$package: fails without any mutation" >&2
 		exit 1

@@ -22,7 +22,9 @@ import (
 // the old value, the new one or none. What is damaged nevertheless is a
 // [*CorruptError], never taken for absent or for a value.
 //
-// TryAdd needs a file system with hard links.
+// TryAdd, which is what recorders and terms of owners use, needs a file system
+// with hard links. On Windows Set cannot replace a value while it is read, and
+// answers an error then.
 type Files struct {
 	dir   string
 	prune sync.RWMutex // held to prune: what it finds old is not written anew meanwhile by this process

@@ -408,7 +408,7 @@ func (d *documents) mutate(doc string) string {
 }
 
 var (
-	rounds = flag.Int("rounds", 1_500, "random documents per type in differential tests, three times over")
+	rounds = flag.Int("rounds", 1_500/fewer, "random documents per type in differential tests, three times over")
 	seed   = flag.Uint64("seed", 26, "where the random documents of differential tests start")
 )
 

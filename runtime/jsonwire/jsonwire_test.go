@@ -117,7 +117,7 @@ func TestConformance24Limits(t *testing.T) {
 // enough not to be noticed in a test.
 func TestConformance24Hostile(t *testing.T) {
 	t.Parallel()
-	const n = 1 << 20
+	const n = 1 << 20 / fewer
 	rep := strings.Repeat
 	docs := []string{
 		rep("[", n), rep(`{"next":`, n), rep(`{"a":`, n), `"` + rep(`\u12`, n), `"` + rep(`\`, 2*n) + `"`,
@@ -180,7 +180,7 @@ func TestConformance25Allocations(t *testing.T) {
 func TestFloats(t *testing.T) {
 	t.Parallel()
 	rng := rand.New(rand.NewPCG(9, 9))
-	for i := range 200_000 {
+	for i := range 200_000 / fewer {
 		var f float64
 		switch i % 4 {
 		case 0:
@@ -289,7 +289,7 @@ func TestBase64(t *testing.T) {
 	t.Parallel()
 	needsFirstEngine(t)
 	rng := rand.New(rand.NewPCG(5, 6))
-	for i := range 20_000 {
+	for i := range 20_000 / fewer {
 		body := make([]byte, i%100)
 		for j := range body {
 			body[j] = byte(rng.Uint32())

@@ -2,4 +2,7 @@
 
 package jsonwire
 
-const raceEnabled = false
+const (
+	raceEnabled = false
+	fewer       = 1
+)

@@ -248,8 +248,8 @@ func TestConformance24Check(t *testing.T) {
 
 // Looking for repeated names takes time and memory linear in the document.
 func TestStrictIsLinear(t *testing.T) { //nolint:paralleltest // it measures
-	if testing.Short() {
-		t.Skip("takes seconds")
+	if testing.Short() || raceEnabled {
+		t.Skip("takes seconds, and under the race detector many")
 	}
 	documents := func(n int) map[string]string {
 		var distinct strings.Builder

@@ -2,4 +2,7 @@
 
 package jsonwire
 
-const raceEnabled = true
+const (
+	raceEnabled = true
+	fewer       = 10 // by how much random tests are shorter: there is one goroutine in each
+)

@@ -92,6 +92,32 @@ func TestRestoreThatDoesNotFit(t *testing.T) {
 	})
 }
 
+// TestABatchTakesSlotsOfTheLog: the slot that a task enqueued before pushes out of
+// the log is one that a batch may have.
+func TestABatchTakesSlotsOfTheLog(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		o := policy()
+		o.Capacity, o.High, o.Low, o.Dead, o.LogEntries, o.MaxWaiting = 2, 1, 0, 1, 1, 1
+		q := openQueue(t, o)
+		_, err := q.Watch(0)
+		must(t, err)
+		s := snapshot{SnapshotHeader: tq.SnapshotHeader{Version: tq.SnapshotVersion, ID: "dead"}}
+		for i := range uint64(6) { // of 8 slots, 2 are left
+			var task entry
+			task.ID, task.State = tq.TaskID{Origin: 3, Sequence: i + 1}, tq.Dead
+			s.Tasks = append(s.Tasks, task)
+		}
+		must(t, q.restore(s))
+		q.mustEnqueue(t, 1)
+		l := q.mustLease(t)
+		must(t, l.complete()) // the log still shows it
+		q.mustEnqueue(t, 1)
+		ids, err := q.enqueueBatch(background, [][]byte{nil})
+		must(t, err)
+		want(t, "accepted", len(ids), 1)
+	})
+}
+
 func TestSnapshotsThatAreWrong(t *testing.T) {
 	good := func() (s snapshot) {
 		s.Version, s.ID = tq.SnapshotVersion, "good"

@@ -146,13 +146,26 @@ func (c *core) admit(i Slot, now, due Instant) TaskID {
 // takeOver brings what producers have left into the core, and free slots the
 // other way. It needs both locks, and says whether anything was left.
 func (c *core) takeOver() bool {
+	any := c.takeLeft()
+	c.giveFree() // last: what was left may have pushed others out of the log
+
+	return any
+}
+
+// giveFree gives producers the slots that are free.
+func (c *core) giveFree() {
 	in := &c.in
-	if c.free.n > 0 {
-		c.at(c.free.tail).next = in.free
-		in.free = c.free.head
-		in.spare += c.free.n
-		c.free = emptyList
+	if c.free.n == 0 {
+		return
 	}
+	c.at(c.free.tail).next = in.free
+	in.free = c.free.head
+	in.spare += c.free.n
+	c.free = emptyList
+}
+
+func (c *core) takeLeft() bool {
+	in := &c.in
 	l := in.left
 	if l.n == 0 {
 		return false

@@ -18,7 +18,7 @@ import (
 	"github.com/tqgen/tqgen/runtime/tq"
 )
 
-var seeds = flag.Uint64("tq.seeds", 200, "random scripts per test, and a tenth of the storms")
+var seeds = flag.Uint64("tq.seeds", 200/fewer, "random scripts per test, and a tenth of the storms")
 
 // player plays one script, a string of bytes, on a queue and on the model and
 // compares them after every step. Three bytes are a step: what to do, and two

@@ -15,6 +15,7 @@ import (
 
 	"github.com/tqgen/tqgen/runtime/diagnostics"
 	"github.com/tqgen/tqgen/runtime/diagnostics/client"
+	"github.com/tqgen/tqgen/runtime/effect"
 	"github.com/tqgen/tqgen/runtime/replication"
 	"github.com/tqgen/tqgen/runtime/tq"
 )
@@ -227,7 +228,7 @@ func TestVote(t *testing.T) {
 		e := &election{rank: func() int64 { return 10 }, halt: func() { halted = true }}
 		e.claim.Term = 3
 		e.heard.Store(time.Now().Add(-c.silence).UnixNano())
-		b := e.vote(c.term, c.rank, c.from, "m")
+		b := e.vote(c.term, c.rank, c.from, "1", "m", func([]string) error { return nil })
 		if b.Granted != c.granted || halted != c.halted || halted && b.Rank != 10 {
 			t.Errorf("%s: %+v, stopped following: %v", name, b, halted)
 		}
@@ -238,8 +239,74 @@ func TestVote(t *testing.T) {
 			t.Errorf("%s: it waits for the winner: %v", name, waits)
 		}
 	}
-	if b := new(election).vote(1, 0, "a", "m"); b.Granted {
+	if b := new(election).vote(1, 0, "a", "1", "m", nil); b.Granted {
 		t.Error("a node that follows nobody has voted")
+	}
+}
+
+// TestVotesOnce: votes are used or taken back, and not both, whoever of candidate
+// and voter stands still for how long.
+func TestVotesOnce(t *testing.T) {
+	t.Parallel()
+	ctx, store := t.Context(), new(effect.Memory)
+	voter := &election{rank: func() int64 { return 10 }, halt: func() {}}
+	voter.claim.Term = 3
+	n := &node{terms: &replication.Terms{Store: store}, s: settings{name: "m"}}
+	keep := func(given []string) error { return n.keepVotes(ctx, given) }
+	grant := func(campaign string) {
+		t.Helper()
+		if b := voter.vote(4, 11, "a", campaign, "m", keep); !b.Granted {
+			t.Fatalf("campaign %s: %+v", campaign, b)
+		}
+	}
+	free := func(want bool) {
+		t.Helper()
+		if got, err := voter.free(ctx, store); got != want || err != nil {
+			t.Errorf("it may follow on: %v, %v, want %v", got, err, want)
+		}
+	}
+	uses := func(campaign string, want bool) {
+		t.Helper()
+		if got, err := decide(ctx, store, campaignFor(4, campaign), votesUsed); got != want || err != nil {
+			t.Errorf("campaign %s claims the term: %v, %v, want %v", campaign, got, err, want)
+		}
+	}
+	free(true) // it has not voted
+	grant("1")
+	free(true)
+	uses("1", false)
+	grant("2")
+	grant("3")
+	uses("3", true)
+	uses("3", true) // said again
+	free(false)
+	uses("2", false) // taken back all the same
+	free(false)
+
+	// Its next process knows, as long as the term is not over.
+	var err error
+	if voter.given, err = n.votes(ctx, 4); err != nil {
+		t.Fatal(err)
+	}
+	free(false)
+	if given, err := n.votes(ctx, 5); len(given) > 0 || err != nil {
+		t.Errorf("votes for a term later: %q, %v", given, err)
+	}
+	failing := func([]string) error { return errors.New("disk full") }
+	if b := voter.vote(4, 11, "a", "4", "m", failing); b.Granted {
+		t.Error("a vote that is not kept is granted")
+	}
+
+	// A candidate that is not elected does not follow on where it has voted.
+	frozen := voter.frozen
+	voter.lose(time.Now())
+	if frozen.IsZero() || voter.frozen != frozen {
+		t.Errorf("it waits for the winner until %v, want %v", voter.frozen, frozen)
+	}
+	voter.given = nil
+	voter.lose(time.Now())
+	if !voter.frozen.IsZero() {
+		t.Error("it does not follow on")
 	}
 }
 
@@ -341,7 +408,7 @@ func TestElected(t *testing.T) {
 			n.s.peers[peer] = server.URL
 		}
 		f := &following{n: n, claim: replication.Claim{Term: 3, Peer: "owner"}}
-		if next, won := f.elected(t.Context(), c.rank); won != c.won || (next != nil) != c.won {
+		if next, won := f.elected(t.Context(), "1", c.rank); won != c.won || (next != nil) != c.won {
 			t.Errorf("%s: won %v", name, won)
 		}
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	crand "crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,13 +10,17 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/tqgen/tqgen/examples/lease/leasequeue"
 	"github.com/tqgen/tqgen/runtime/diagnostics"
+	"github.com/tqgen/tqgen/runtime/effect"
 	"github.com/tqgen/tqgen/runtime/replication"
 	"github.com/tqgen/tqgen/runtime/replicationhttp"
 	"github.com/tqgen/tqgen/runtime/telemetry"
@@ -37,6 +42,14 @@ import (
 // of the followers are not enough, and why an owner that is back, with nothing
 // in its memory, has no vote. If a follower is gone together with the owner the
 // others wait for it to come back; what only those two knew is lost then.
+//
+// No clock says that a vote is over, since any process may stand still between
+// looking at one and acting on it. Whoever follows on takes its votes back in the
+// store before, and a candidate notes there that it uses them, before it claims
+// the term: only one of the two can. Votes are kept in the store, too, since the
+// next process of a node must not follow on either. A vote that was used, by a
+// candidate that died then, keeps its follower from following on until there is
+// another owner.
 type election struct {
 	mu     sync.Mutex
 	claim  replication.Claim // of the owner who is followed; zero: this node owns the queue, or none does
@@ -44,6 +57,7 @@ type election struct {
 	halt   func()    // ends following, and returns when it has ended
 	frozen time.Time // it does not follow until then
 	quiet  time.Time // it does not ask for votes until then
+	given  []string  // campaigns that it has voted for since it followed last
 
 	heard  atomic.Int64 // when the owner was heard of last, in Unix nanoseconds
 	synced atomic.Bool  // this owner has answered
@@ -69,19 +83,45 @@ func (e *election) hear() {
 	e.synced.Store(true)
 }
 
+var campaigns = regexp.MustCompile(`^\w{1,64}$`)
+
 // vote answers a candidate.
 func (n *node) vote(w http.ResponseWriter, r *http.Request) {
 	term, err := strconv.ParseUint(r.FormValue("term"), 10, 64)
 	rank, err2 := strconv.ParseInt(r.FormValue("rank"), 10, 64)
-	candidate := r.FormValue("candidate")
-	if err != nil || err2 != nil || n.s.peers[candidate] == "" {
-		http.Error(w, "want term, rank and a candidate who is a peer", http.StatusBadRequest)
+	candidate, campaign := r.FormValue("candidate"), r.FormValue("campaign")
+	if err != nil || err2 != nil || n.s.peers[candidate] == "" || !campaigns.MatchString(campaign) {
+		http.Error(w, "want term, rank, a candidate who is a peer, and its campaign", http.StatusBadRequest)
 		return
 	}
-	answer(w, n.election.vote(term, rank, candidate, n.s.name))
+	keep := func(given []string) error { return n.keepVotes(r.Context(), given) }
+	answer(w, n.election.vote(term, rank, candidate, campaign, n.s.name, keep))
 }
 
-func (e *election) vote(term uint64, rank int64, candidate, self string) ballot {
+// keepVotes keeps the campaigns that this node has voted for.
+func (n *node) keepVotes(ctx context.Context, given []string) error {
+	return n.terms.Store.Set(ctx, "mesh.votes::"+n.s.name, []byte(strings.Join(given, " ")))
+}
+
+// votes are those campaigns for a term that this node, or one of its processes
+// before, has voted for.
+func (n *node) votes(ctx context.Context, term uint64) (given []string, err error) {
+	kept, _, err := n.terms.Store.Get(ctx, "mesh.votes::"+n.s.name)
+	for campaign := range strings.FieldsSeq(string(kept)) {
+		if strings.HasPrefix(campaign, campaignFor(term, "")) {
+			given = append(given, campaign)
+		}
+	}
+
+	return given, err
+}
+
+// campaignFor names a campaign.
+func campaignFor(term uint64, name string) string { return strconv.FormatUint(term, 10) + "." + name }
+
+func (e *election) vote(
+	term uint64, rank int64, candidate, campaign, self string, keep func(given []string) error,
+) ballot {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	switch {
@@ -98,9 +138,49 @@ func (e *election) vote(term uint64, rank int64, candidate, self string) ballot 
 		e.quiet = now // this node is the one to succeed
 		return ballot{Rank: own, Reason: "this node knows more"}
 	}
-	e.frozen, e.quiet = now.Add(2*campaign), now.Add(2*campaign)
+	given := append(slices.Clone(e.given), campaignFor(term, campaign))
+	if err := keep(given); err != nil {
+		return ballot{Rank: own, Reason: "the vote cannot be kept: " + err.Error()}
+	}
+	e.frozen, e.quiet, e.given = now.Add(2*campaigning), now.Add(2*campaigning), given
 
 	return ballot{Granted: true, Rank: own}
+}
+
+// What becomes of the votes for a campaign: one of them, for ever.
+const (
+	votesUsed  = "used"  // by the candidate
+	votesTaken = "taken" // back, by somebody who has voted
+)
+
+// decide says whether that is what becomes of the votes for a campaign.
+func decide(ctx context.Context, store effect.StateStore, campaign, what string) (bool, error) {
+	key := "mesh.campaign::" + campaign
+	added, err := store.TryAdd(ctx, key, []byte(what))
+	if err != nil || added {
+		return added, err
+	}
+	became, _, err := store.Get(ctx, key)
+
+	return string(became) == what, err
+}
+
+// free takes back the votes that were given, and says whether that was possible:
+// then nobody succeeds the owner by them, and this node may follow on.
+func (e *election) free(ctx context.Context, store effect.StateStore) (bool, error) {
+	e.mu.Lock()
+	given := slices.Clone(e.given)
+	e.mu.Unlock()
+	for _, campaign := range given {
+		if taken, err := decide(ctx, store, campaign, votesTaken); !taken {
+			return false, err
+		}
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.given = slices.DeleteFunc(e.given, func(c string) bool { return slices.Contains(given, c) })
+
+	return len(e.given) == 0, nil
 }
 
 // follow follows the owner of a term until there is another one, which may be
@@ -113,16 +193,22 @@ func (n *node) follow(
 	f := &following{
 		n: n, replica: replica, claim: claim, probe: replication.NewSinkProbe("follower"), failed: make(chan error, 1),
 	}
+	given, err := n.votes(ctx, claim.Term+1)
+	if err != nil {
+		return nil, err
+	}
 	if err := f.show(); err != nil {
 		return nil, err
 	}
 	defer f.close()
-	f.open()
+	f.open(given)
 	n.log.Info("follows", "owner", claim.Peer, "term", claim.Term)
 	ticker := time.NewTicker(look)
 	defer ticker.Stop()
 	for {
-		f.resume(ctx)
+		if err := f.resume(ctx); err != nil {
+			return nil, err
+		}
 		select {
 		case <-ticker.C:
 		case err := <-f.failed:
@@ -184,10 +270,11 @@ func (f *following) hide() {
 	_ = f.host.Close() // says bye
 }
 
-func (f *following) open() {
+// open begins with the votes that this node has given before.
+func (f *following) open(given []string) {
 	n, e := f.n, &f.n.election
 	e.mu.Lock()
-	e.claim, e.rank, e.halt, e.frozen, e.quiet = f.claim, f.rank, f.halt, time.Time{}, time.Time{}
+	e.claim, e.rank, e.halt, e.frozen, e.quiet, e.given = f.claim, f.rank, f.halt, time.Time{}, time.Time{}, given
 	e.heard.Store(time.Now().UnixNano()) // it has time to begin
 	e.synced.Store(false)
 	e.mu.Unlock()
@@ -239,13 +326,25 @@ func (f *following) status() status {
 }
 
 // resume begins to follow if it does not, and may.
-func (f *following) resume(ctx context.Context) {
+func (f *following) resume(ctx context.Context) error {
 	e := &f.n.election
+	base := f.n.s.peers[f.claim.Peer] // none if the owner was this node, in a life before
+	may := func() bool {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+
+		return f.stop == nil && base != "" && !time.Now().Before(e.frozen)
+	}
+	if !may() {
+		return nil
+	}
+	if free, err := e.free(ctx, f.n.terms.Store); !free {
+		return err
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	base := f.n.s.peers[f.claim.Peer] // none if the owner was this node, in a life before
-	if f.stop != nil || base == "" || time.Now().Before(e.frozen) {
-		return
+	if len(e.given) > 0 {
+		return nil // given meanwhile
 	}
 	ctx, f.stop = context.WithCancel(ctx)
 	done := make(chan struct{})
@@ -259,6 +358,8 @@ func (f *following) resume(ctx context.Context) {
 			}
 		}
 	}()
+
+	return nil
 }
 
 // mayHear says that the owner, if it is there, could not be heard of yet since it
@@ -372,33 +473,48 @@ func (f *following) succeed(ctx context.Context) (*leasequeue.Local, error) {
 		return nil, nil
 	}
 	e.halt()
-	e.frozen = now.Add(2 * campaign) // its rank stays as it is
+	e.frozen = now.Add(2 * campaigning) // its rank stays as it is
 	rank := f.rank()
 	e.mu.Unlock()
 
-	after, won := f.elected(ctx, rank)
-	if !won || time.Since(now) > campaign {
-		e.mu.Lock()
-		defer e.mu.Unlock()
-		e.frozen = time.Time{}
-		e.quiet = time.Now().Add(campaign/4 + rand.N(campaign/4)) // not at the same time as others
-
+	campaign := crand.Text()
+	after, won := f.elected(ctx, campaign, rank)
+	if won = won && time.Since(now) <= campaigning; won {
+		var err error
+		if won, err = decide(ctx, f.n.terms.Store, campaignFor(f.claim.Term+1, campaign), votesUsed); err != nil {
+			return nil, err
+		}
+	}
+	if !won {
+		e.lose(time.Now())
 		return nil, nil
 	}
 
 	return after(ctx)
 }
 
+// lose has a candidate follow on that was not elected, unless it has voted for
+// another one meanwhile.
+func (e *election) lose(now time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.given) > 0 {
+		return
+	}
+	e.frozen = time.Time{}
+	e.quiet = now.Add(campaigning/4 + rand.N(campaigning/4)) // not at the same time as others
+}
+
 // elected asks for votes, and gives what is to be done with enough of them.
 func (f *following) elected(
-	ctx context.Context, rank int64,
+	ctx context.Context, campaign string, rank int64,
 ) (next func(context.Context) (*leasequeue.Local, error), won bool) {
 	n := f.n
 	answers, most, missing := 1, rank, len(n.s.peers)
 	if n.s.peers[f.claim.Peer] != "" {
 		missing-- // the owner's
 	}
-	for b := range f.ballots(ctx, rank) {
+	for b := range f.ballots(ctx, campaign, rank) {
 		answers++
 		most = max(most, b.Rank)
 		if b.Granted && b.from != f.claim.Peer {
@@ -423,13 +539,16 @@ func (f *following) elected(
 }
 
 // ballots are the answers of the peers that answer in time.
-func (f *following) ballots(ctx context.Context, rank int64) <-chan ballot {
+func (f *following) ballots(ctx context.Context, campaign string, rank int64) <-chan ballot {
 	n := f.n
 	all := make(chan ballot, len(n.s.peers))
 	var asked sync.WaitGroup
 	for name, base := range n.s.peers {
 		asked.Go(func() {
-			b, err := ask(ctx, base, f.claim.Term+1, rank, n.s.name)
+			b, err := ask(ctx, base, url.Values{
+				"term": {strconv.FormatUint(f.claim.Term+1, 10)}, "rank": {strconv.FormatInt(rank, 10)},
+				"candidate": {n.s.name}, "campaign": {campaign},
+			})
 			if err != nil {
 				n.log.Debug("asked for a vote", "peer", name, "error", err)
 				return
@@ -445,12 +564,9 @@ func (f *following) ballots(ctx context.Context, rank int64) <-chan ballot {
 }
 
 // ask asks a peer for its vote.
-func ask(ctx context.Context, base string, term uint64, rank int64, name string) (b ballot, err error) {
-	ctx, cancel := context.WithTimeout(ctx, campaign/2)
+func ask(ctx context.Context, base string, query url.Values) (b ballot, err error) {
+	ctx, cancel := context.WithTimeout(ctx, campaigning/2)
 	defer cancel()
-	query := url.Values{
-		"term": {strconv.FormatUint(term, 10)}, "rank": {strconv.FormatInt(rank, 10)}, "candidate": {name},
-	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, base+pathVote+"?"+query.Encode(), nil)
 	if err != nil {
 		return b, err

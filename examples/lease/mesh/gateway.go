@@ -139,5 +139,10 @@ func answer(w http.ResponseWriter, v any) {
 
 // runGateway is the process.
 func runGateway(ctx context.Context, s settings, out *said) error {
-	return serve(ctx, s.listen, 0, newGateway().handler(), out.ready)
+	listener, err := listen(ctx, s.listen)
+	if err != nil {
+		return err
+	}
+
+	return serve(ctx, listener, 0, newGateway().handler(), out.ready)
 }

@@ -4,14 +4,18 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/tqgen/tqgen/runtime/diagnostics"
+	"github.com/tqgen/tqgen/runtime/effect"
+	"github.com/tqgen/tqgen/runtime/replication"
 )
 
 // TestMain lets the test binary be each of the processes.
@@ -162,6 +166,31 @@ func TestArguments(t *testing.T) {
 		if got := run(strings.Fields(args), &out, &out); got != want {
 			t.Errorf("%s: status %d\n%s", args, got, &out)
 		}
+	}
+}
+
+// A node that cannot listen owns nothing.
+func TestNodeThatCannotListen(t *testing.T) {
+	t.Parallel()
+	taken, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	state := t.TempDir()
+	s := parsed(t, "-role", "node", "-name", "a", "-first", "-listen", taken.Addr().String(), "-state", state)
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond) // it tries for longer
+	defer cancel()
+	if err := runNode(ctx, s, &said{w: io.Discard}, io.Discard); err == nil || !strings.Contains(err.Error(), "in use") {
+		t.Errorf("it ends with %v", err)
+	}
+	store, err := effect.OpenFiles(filepath.Join(state, "terms"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	terms := replication.Terms{Store: store, Queue: queueName, Peer: "b"}
+	if claim, found, err := terms.Get(t.Context(), 1); found || err != nil {
+		t.Errorf("it has claimed %+v (%v)", claim, err)
 	}
 }
 

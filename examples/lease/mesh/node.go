@@ -39,11 +39,11 @@ const (
 
 // How soon things are noticed.
 const (
-	heartbeat = 100 * time.Millisecond // of the stream of events, when there are none
-	patience  = 700 * time.Millisecond // an owner that has been silent for longer may be dead
-	campaign  = 500 * time.Millisecond // whoever asks for votes claims the term within this, or not
-	look      = 50 * time.Millisecond  // between two looks at the store, or at who is silent
-	skew      = 50 * time.Millisecond  // of the nodes' clocks, at most
+	heartbeat   = 100 * time.Millisecond // of the stream of events, when there are none
+	patience    = 700 * time.Millisecond // an owner that has been silent for longer may be dead
+	campaigning = 500 * time.Millisecond // whoever asks for votes claims the term within this, or not
+	look        = 50 * time.Millisecond  // between two looks at the store, or at who is silent
+	skew        = 50 * time.Millisecond  // of the nodes' clocks, at most
 )
 
 // status is what a node says of itself.
@@ -109,6 +109,10 @@ func runNode(ctx context.Context, s settings, out *said, stderr io.Writer) error
 	}
 	defer func() { _ = n.calls.Close() }() // nobody asks any more
 	n.now.Store(new(stint))
+	listener, err := listen(ctx, s.listen) // before a term is claimed: who cannot be reached must not own
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	lives := make(chan struct{})
@@ -116,7 +120,7 @@ func runNode(ctx context.Context, s settings, out *said, stderr io.Writer) error
 		defer close(lives)
 		cancel(n.live(ctx))
 	}()
-	err = serve(ctx, s.listen, s.buffer, n.handler(metrics), out.ready)
+	err = serve(ctx, listener, s.buffer, n.handler(metrics), out.ready)
 	cancel(err)
 	<-lives
 	if cause := context.Cause(ctx); err == nil && !errors.Is(cause, context.Canceled) {
@@ -239,14 +243,9 @@ func (n *node) begin(ctx context.Context, after uint64) (*leasequeue.Local, erro
 	return q, nil
 }
 
-// serve serves on an address until ctx ends, and then sees requests to their
-// end for a while. A buffer above 0 is how many bytes a connection that is not
-// read from takes.
-func serve(ctx context.Context, address string, buffer int, h http.Handler, ready func(address string)) error {
-	listener, err := listen(ctx, address)
-	if err != nil {
-		return err
-	}
+// serve serves until ctx ends, and then sees requests to their end for a while. A
+// buffer above 0 is how many bytes a connection that is not read from takes.
+func serve(ctx context.Context, listener net.Listener, buffer int, h http.Handler, ready func(address string)) error {
 	if buffer > 0 {
 		listener = small{listener, buffer}
 	}

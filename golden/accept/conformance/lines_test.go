@@ -429,8 +429,8 @@ func hostile(n int) map[string]string {
 // Time and memory grow with the length of a document and no faster.
 func TestConformance24HostileIsLinear(t *testing.T) { //nolint:paralleltest // it measures
 	const short, times = 1 << 16, 160 // 10 MB
-	if testing.Short() {
-		t.Skip("takes seconds")
+	if testing.Short() || raceEnabled {
+		t.Skip("takes seconds, and under the race detector many")
 	}
 	small, large := hostile(short), hostile(short*times)
 	for name, document := range large {

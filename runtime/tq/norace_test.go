@@ -1,0 +1,5 @@
+//go:build !race
+
+package tq_test
+
+const fewer = 1
