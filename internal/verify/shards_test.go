@@ -2,6 +2,7 @@ package verify
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -9,6 +10,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
 	"github.com/tqgen/tqgen/examples/lease"
+	"github.com/tqgen/tqgen/runtime/backpressure"
 	"github.com/tqgen/tqgen/runtime/telemetry"
 	"github.com/tqgen/tqgen/runtime/tq"
 )
@@ -43,4 +45,33 @@ func TestShards(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+}
+
+// What has the same attributes in one registration would be added up: it is
+// refused, until the other one is detached.
+func TestSameAttributes(t *testing.T) {
+	r := newMeters(t).register(t)
+	q, other := open(t, tq.Options{Name: "lease"}), open(t, tq.Options{Name: "lease"})
+	must(t, r.AttachQueue(q))
+	if err := r.AttachQueue(other); err == nil || !strings.Contains(err.Error(), `another queue named "lease"`) {
+		t.Errorf("a second queue of the name: %v", err)
+	}
+	must(t, r.DetachQueue(q))
+	must(t, r.AttachQueue(other))
+
+	monitor := func(shard string) *backpressure.Monitor {
+		m, err := backpressure.New(q, backpressure.Options{Shard: shard})
+		must(t, err)
+		t.Cleanup(func() { m.Close() })
+
+		return m
+	}
+	first := monitor("")
+	must(t, r.AttachMonitor(first))
+	if err := r.AttachMonitor(monitor("")); err == nil || !strings.Contains(err.Error(), "Options.Shard") {
+		t.Errorf("a second monitor of the queue: %v", err)
+	}
+	must(t, r.AttachMonitor(monitor("strict")))
+	must(t, r.DetachMonitor(first))
+	must(t, r.AttachMonitor(monitor("")))
 }

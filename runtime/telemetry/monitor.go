@@ -3,6 +3,7 @@ package telemetry
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"go.opentelemetry.io/otel/metric"
@@ -15,6 +16,8 @@ import (
 type monitor struct {
 	r         *Registration
 	monitor   *backpressure.Monitor
+	queue     string
+	shard     string
 	labels    labels
 	states    [2]labels // inactive, active
 	callbacks metric.Registration
@@ -22,11 +25,19 @@ type monitor struct {
 	since     time.Time // of the state that was told last; of the listener
 }
 
+// newMonitor is called with r.mu held.
 func newMonitor(r *Registration, m *backpressure.Monitor) (*monitor, error) {
 	s := m.State()
+	for _, a := range r.attached {
+		other, ok := a.(*monitor)
+		if ok && other.queue == s.Queue && other.shard == s.Shard {
+			return nil, fmt.Errorf("another monitor of queue %q and shard %q is attached: give one another Options.Shard",
+				s.Queue, s.Shard)
+		}
+	}
 	kv := r.config.set(s.Queue, s.Shard)
 	a := &monitor{
-		r: r, monitor: m, labels: newLabels(kv),
+		r: r, monitor: m, queue: s.Queue, shard: s.Shard, labels: newLabels(kv),
 		states: [2]labels{newLabels(kv, keyState.String("inactive")), newLabels(kv, keyState.String("active"))},
 	}
 	callbacks, err := r.observe(a.observe)

@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -52,8 +53,16 @@ var (
 	operations = [6]string{"complete", "heartbeat", "fail", "release", "dead-letter", "resume"}
 )
 
+// newQueue is called with r.mu held.
 func newQueue(r *Registration, probe *tq.Probe) (*queue, error) {
-	kv := r.config.set(probe.Options().Name, "")
+	name := probe.Options().Name
+	for _, a := range r.attached {
+		if other, ok := a.(*queue); ok && other.probe.Options().Name == name {
+			return nil, fmt.Errorf("another queue named %q is attached: give one a registration with another shard",
+				name)
+		}
+	}
+	kv := r.config.set(name, "")
 	q := &queue{
 		r: r, probe: probe, labels: newLabels(kv),
 		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),

@@ -151,7 +151,8 @@ type Queue interface {
 }
 
 // AttachQueue reports q until Detach or Close. It is an error to attach it
-// twice, and tq.ErrClosed after Close.
+// twice, or with another queue of its name, which would be added up with it, and
+// tq.ErrClosed after Close. Shards have a registration each, with [WithShard].
 func (r *Registration) AttachQueue(q Queue) error {
 	probe := q.Probe()
 
@@ -164,7 +165,7 @@ func (r *Registration) AttachQueue(q Queue) error {
 func (r *Registration) DetachQueue(q Queue) error { return r.detach(q.Probe()) }
 
 // AttachMonitor reports m until Detach or Close. Several monitors of one queue
-// need different shards to be told from each other. The errors are those of
+// need different shards to be told from each other. The errors are like those of
 // AttachQueue.
 func (r *Registration) AttachMonitor(m *backpressure.Monitor) error {
 	return r.attach(m, func() (attachment, error) { return newMonitor(r, m) })
