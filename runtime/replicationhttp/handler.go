@@ -282,6 +282,8 @@ type writer struct {
 
 func (o *writer) renew() error { return o.control.SetWriteDeadline(time.Now().Add(o.timeout)) }
 
+// write leaves no deadline behind: over HTTP/2 one that passes ends the stream,
+// be there anything to write or not.
 func (o *writer) write(b []byte) error {
 	if err := o.renew(); err != nil {
 		return err
@@ -291,6 +293,9 @@ func (o *writer) write(b []byte) error {
 			return err
 		}
 	}
+	if err := o.control.Flush(); err != nil {
+		return err
+	}
 
-	return o.control.Flush()
+	return o.control.SetWriteDeadline(time.Time{})
 }

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -348,6 +349,42 @@ func TestDeafReader(t *testing.T) {
 	}
 	<-served
 	s.open.Wait()
+}
+
+// pen is a response whose deadlines can be looked at.
+type pen struct {
+	*httptest.ResponseRecorder
+	deadline time.Time
+}
+
+func (p *pen) SetWriteDeadline(t time.Time) error {
+	p.deadline = t
+	return nil
+}
+
+// TestQuietStreamStays: a stream that has nothing to write has no deadline to
+// write it by, however far signs of life are apart.
+func TestQuietStreamStays(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, p := newShelf("a"), &pen{ResponseRecorder: httptest.NewRecorder()}
+		h := handler(t, s, replicationhttp.HandlerOptions{Heartbeat: time.Hour, WriteTimeout: time.Second})
+		ctx, cancel := context.WithCancel(t.Context())
+		served := make(chan struct{})
+		go func() {
+			defer close(served)
+			h.ServeHTTP(p, httptest.NewRequestWithContext(ctx, http.MethodGet, "/queue/events", nil))
+		}()
+		synctest.Wait()
+		if p.Body.String() != "a\n" || !p.deadline.IsZero() {
+			t.Errorf("after %q it has to have written more by %v", p.Body, p.deadline)
+		}
+		cancel()
+		<-served
+		if p.deadline.IsZero() {
+			t.Error("the trailer may take for ever")
+		}
+	})
 }
 
 // piecemeal is a feed whose lines come in pieces of its own.
