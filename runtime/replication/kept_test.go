@@ -1,6 +1,7 @@
 package replication
 
 import (
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,7 +14,7 @@ import (
 // counted is a feed that knows how many readers are attached to it.
 type counted struct {
 	Feed
-	readers int
+	readers atomic.Int64
 }
 
 type countedLines struct {
@@ -23,7 +24,7 @@ type countedLines struct {
 }
 
 func (c *counted) Lines(tq.Sequence) (Lines, error) {
-	c.readers++
+	c.readers.Add(1)
 
 	return &countedLines{of: c}, nil
 }
@@ -33,7 +34,7 @@ func (c *counted) AppendSnapshot(dst []byte) ([]byte, error) { return dst, nil }
 func (l *countedLines) Close() error {
 	if !l.closed {
 		l.closed = true
-		l.of.readers--
+		l.of.readers.Add(-1)
 	}
 
 	return nil
@@ -45,8 +46,8 @@ func TestKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		feed := &counted{}
 		kept := Kept(feed)
-		var seen []int
-		see := func() { seen = append(seen, feed.readers) }
+		var seen []int64
+		see := func() { seen = append(seen, feed.readers.Load()) }
 		for range 2 {
 			if _, err := kept.AppendSnapshot(nil); err != nil {
 				t.Fatal(err)
@@ -70,7 +71,7 @@ func TestKept(t *testing.T) {
 		time.Sleep(keepFor)
 		synctest.Wait()
 		see()
-		if diff := cmp.Diff([]int{1, 1, 1, 1, 1, 1, 1, 0}, seen); diff != "" {
+		if diff := cmp.Diff([]int64{1, 1, 1, 1, 1, 1, 1, 0}, seen); diff != "" {
 			t.Errorf("readers (-want +got):\n%s", diff)
 		}
 	})
