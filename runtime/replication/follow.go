@@ -168,8 +168,8 @@ func (l *follow) run(ctx context.Context) (err error) {
 		if !missed && !errors.Is(err, ErrUnavailable) {
 			return err
 		}
-		if err := wait(ctx, l.tell(missed, err)); err != nil {
-			return err
+		if !pause(ctx, l.tell(missed, err)) {
+			return ctx.Err()
 		}
 	}
 }
@@ -219,37 +219,22 @@ func (l *follow) takeSnapshot(ctx context.Context) error {
 // tell counts what went wrong, decides how long to wait before the next try, and
 // tells of it. A first snapshot is not waited for, however long the source was away
 // before: it is there now, and its operations may wait for this follower.
-func (l *follow) tell(missed bool, err error) (pause time.Duration) {
+func (l *follow) tell(missed bool, err error) (wait time.Duration) {
 	l.failures++
-	pause = l.backoff()
+	wait = l.backoff()
 	if missed {
 		if l.gaps++; l.gaps == 1 {
-			pause = 0
+			wait = 0
 		}
 	}
 	switch {
 	case missed && l.o.Missed != nil:
 		l.o.Missed(err)
 	case !missed && l.o.Failed != nil:
-		l.o.Failed(err, pause)
+		l.o.Failed(err, wait)
 	}
 
-	return pause
-}
-
-// wait waits so long, or until ctx ends.
-func wait(ctx context.Context, pause time.Duration) error {
-	if pause == 0 {
-		return nil
-	}
-	t := time.NewTimer(pause)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return wait
 }
 
 func (l *follow) backoff() time.Duration {
