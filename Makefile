@@ -204,7 +204,7 @@ cross: ## vet every module for PLATFORMS; test runtime and codec with 32 bits, w
 		case $$m:$$p in ./bench:*/386|./bench:*/arm) continue;; esac; `# sonic wants 64 bits` \
 		echo "$$m: vet for $$p"; (cd $$m && GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) vet ./...); done; done
 	@if GOARCH=386 $(GO) run ./cmd/tqgen version >/dev/null 2>&1; then \
-		GOARCH=386 $(GO) test ./runtime/... ./golden/accept/conformance; \
+		GOARCH=386 $(GOTEST) ./runtime/... ./golden/accept/conformance; \
 	else echo "cross: no programs of 32 bits run here"; fi
 
 .PHONY: cover

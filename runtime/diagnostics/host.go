@@ -272,7 +272,8 @@ func (h *Host) followDead(ctx context.Context, q *queue, after uint64) {
 			h.publish(TypeDeadLetter, q.name, letter(q.name, ref))
 		case errors.Is(err, tq.ErrGap):
 			h.ring.publishGap(TypeDeadLetter, Gap{
-				From: after + 1, To: ref.Number, Dropped: ref.Number - after, Reason: "rate", Queue: q.name, Role: RoleDeadLetters,
+				From: after + 1, To: ref.Number, Dropped: ref.Number - after,
+				Reason: "rate", Queue: q.name, Role: RoleDeadLetters,
 			})
 		default:
 			return

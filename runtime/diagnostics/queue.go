@@ -146,7 +146,8 @@ func (q *queue) now(now time.Time) QueueStats {
 	return QueueStats{
 		Queue: q.name, ObservedAt: now,
 		Pending: s.Pending(), Delayed: s.Delayed, Active: s.Active(), Dead: s.Dead, Capacity: s.Capacity,
-		Paused: s.Paused, State: state(q.probe.Closed()), High: o.High, Low: max(o.Low, 0), OldestAgeSeconds: s.OldestReady.Seconds(),
+		Paused: s.Paused, State: state(q.probe.Closed()),
+		High: o.High, Low: max(o.Low, 0), OldestAgeSeconds: s.OldestReady.Seconds(),
 		WaitingProducers: s.WaitingProducers, WaitingConsumers: s.WaitingConsumers,
 		Total: Outcomes{
 			s.Enqueued, s.Granted, s.Completed, s.Failed, s.Requeued, s.Expired, s.DeadLettered,

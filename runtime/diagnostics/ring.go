@@ -78,11 +78,12 @@ type ring struct {
 	more    chan struct{} // closed with the next one; nil: nobody waits
 }
 
-// lane is the events of one type. They are numbered from 0 on.
+// lane is the latest events of one type. They are numbered from 0 on, the oldest
+// first.
 type lane struct {
-	kept []Event // of them, the latest
-	n    int     // how many there were
-	gone uint64  // sequence of the latest one that is no longer kept; 0 if all are
+	kept   []Event
+	oldest int    // where in kept they begin
+	gone   uint64 // sequence of the latest one that is no longer kept; 0 if all are
 }
 
 func newRing(size int) *ring {
@@ -120,21 +121,18 @@ func (r *ring) keep(e Event) {
 func (l *lane) keep(e Event, size int) {
 	if len(l.kept) < size {
 		l.kept = append(l.kept, e)
-	} else {
-		l.gone = l.at(l.n).sequence
-		*l.at(l.n) = e
+		return
 	}
-	l.n++
+	l.gone = l.at(0).sequence
+	*l.at(0) = e
+	l.oldest = (l.oldest + 1) % size
 }
 
-func (l *lane) at(i int) *Event { return &l.kept[i%len(l.kept)] }
+func (l *lane) at(i int) *Event { return &l.kept[(l.oldest+i)%len(l.kept)] }
 
-// after is the number of the first event that is kept behind a sequence; n if
-// there is none.
+// after is the number of the first event behind a sequence, which may be none.
 func (l *lane) after(sequence uint64) int {
-	first := l.n - len(l.kept)
-
-	return first + sort.Search(len(l.kept), func(i int) bool { return l.at(first+i).sequence > sequence })
+	return sort.Search(len(l.kept), func(i int) bool { return l.at(i).sequence > sequence })
 }
 
 // position is the sequence of the latest event.
@@ -160,11 +158,11 @@ func (r *ring) after(
 	for i := range r.lanes {
 		l := &r.lanes[i]
 		next[i] = l.after(sequence)
-		kept += uint64(l.n - next[i])
+		kept += uint64(len(l.kept) - next[i])
 		if f.wantsType(kinds[i]) {
 			gone = gone || l.gone > sequence
 		} else {
-			next[i] = l.n
+			next[i] = len(l.kept)
 		}
 	}
 	if gone {
@@ -188,7 +186,7 @@ func (r *ring) merge(next *[len(kinds)]int, limit int, dst []Event) (events []Ev
 	for len(dst) < limit {
 		oldest := -1
 		for i := range r.lanes {
-			if next[i] < r.lanes[i].n && (oldest < 0 || r.next(next, i).sequence < r.next(next, oldest).sequence) {
+			if next[i] < len(r.lanes[i].kept) && (oldest < 0 || r.next(next, i).sequence < r.next(next, oldest).sequence) {
 				oldest = i
 			}
 		}
@@ -215,7 +213,7 @@ func (r *ring) latest(f *Filter) (Event, bool) {
 			continue
 		}
 		l := &r.lanes[i]
-		for n := l.n - 1; n >= l.n-len(l.kept) && l.at(n).sequence > newest.sequence; n-- {
+		for n := len(l.kept) - 1; n >= 0 && l.at(n).sequence > newest.sequence; n-- {
 			if f.wants(l.at(n)) {
 				newest = *l.at(n)
 			}

@@ -109,11 +109,13 @@ func (l *FileLog) open() (err error) {
 	if err := l.file.Sync(); err != nil {
 		return err
 	}
-	last := make([]byte, len(syncedMark))
-	if _, err := l.file.ReadAt(last, l.size-int64(len(last))); err != nil {
-		return err
+	if l.size > int64(len(logMagic)) {
+		last := make([]byte, len(syncedMark))
+		if _, err := l.file.ReadAt(last, l.size-int64(len(last))); err != nil {
+			return err
+		}
+		l.unmarked = string(last) != syncedMark
 	}
-	l.unmarked = l.size > int64(len(logMagic)) && string(last) != syncedMark
 
 	return durable.SyncFolder(filepath.Dir(l.path))
 }

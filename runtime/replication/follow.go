@@ -151,10 +151,9 @@ type follow struct {
 	to        Puller
 	snapshots Follower // nil if there are to be none
 	o         FollowOptions
-	failures  int           // in a row
-	gaps      int           // since the last event
-	pause     time.Duration // before the next try
-	snapshot  bool          // the next thing to do is to take one
+	failures  int  // in a row
+	gaps      int  // since the last event
+	snapshot  bool // the next thing to do is to take one
 }
 
 func (l *follow) run(ctx context.Context) (err error) {
@@ -169,9 +168,8 @@ func (l *follow) run(ctx context.Context) (err error) {
 		if !missed && !errors.Is(err, ErrUnavailable) {
 			return err
 		}
-		l.tell(missed, err)
-		if err := l.wait(ctx); err != nil {
-			return err
+		if !pause(ctx, l.tell(missed, err)) {
+			return ctx.Err()
 		}
 	}
 }
@@ -218,38 +216,25 @@ func (l *follow) takeSnapshot(ctx context.Context) error {
 	return l.snapshots.ApplySnapshot(ctx, doc)
 }
 
-// tell counts what went wrong, decides how long to wait, and tells of it. A first
-// snapshot is not waited for, however long the source was away before: it is there
-// now, and its operations may wait for this follower.
-func (l *follow) tell(missed bool, err error) {
+// tell counts what went wrong, decides how long to wait before the next try, and
+// tells of it. A first snapshot is not waited for, however long the source was away
+// before: it is there now, and its operations may wait for this follower.
+func (l *follow) tell(missed bool, err error) (wait time.Duration) {
 	l.failures++
-	l.pause = l.backoff()
+	wait = l.backoff()
 	if missed {
 		if l.gaps++; l.gaps == 1 {
-			l.pause = 0
+			wait = 0
 		}
 	}
 	switch {
 	case missed && l.o.Missed != nil:
 		l.o.Missed(err)
 	case !missed && l.o.Failed != nil:
-		l.o.Failed(err, l.pause)
+		l.o.Failed(err, wait)
 	}
-}
 
-// wait waits before the next try.
-func (l *follow) wait(ctx context.Context) error {
-	if l.pause == 0 {
-		return nil
-	}
-	t := time.NewTimer(l.pause)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return wait
 }
 
 func (l *follow) backoff() time.Duration {

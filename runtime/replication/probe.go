@@ -24,8 +24,7 @@ const (
 // kinds are those that are counted apart.
 var kinds = [...]tq.Kind{
 	tq.Enqueued, tq.LeaseGranted, tq.Heartbeat, tq.Completed, tq.Failed, tq.Requeued, tq.DeadLettered, tq.LeaseExpired,
-	tq.Drained, tq.Released, tq.Restored, tq.Redriven, tq.Purged,
-	tq.PassedOver,
+	tq.Drained, tq.Released, tq.Restored, tq.Redriven, tq.Purged, tq.PassedOver,
 }
 
 // KindCounts count events by kind.

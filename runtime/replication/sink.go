@@ -234,8 +234,8 @@ func (s *Sink) begin(ctx context.Context) (release func(), err error) {
 	s.active = true
 	s.mu.Unlock()
 
-	release = func() {}
-	if err = s.claim(&release); err == nil {
+	release, err = s.claim()
+	if err == nil {
 		err = s.load(ctx)
 	}
 	if err != nil {
@@ -246,19 +246,21 @@ func (s *Sink) begin(ctx context.Context) (release func(), err error) {
 	return release, nil
 }
 
-// claim claims the stream, if the store knows who applies it.
-func (s *Sink) claim(release *func()) (err error) {
-	defer caught("Claim", &err)
+// claim claims the stream, if the store knows who applies it. With an error there
+// is nothing to release. A panic is one.
+func (s *Sink) claim() (release func(), err error) {
+	release = func() {}
 	c, ok := s.o.Store.(Claimer)
 	if !ok {
-		return nil
+		return release, nil
 	}
+	defer caught("Claim", &err)
 	claimed, err := c.Claim(s.o.Stream)
 	if err == nil {
-		*release = claimed
+		release = claimed
 	}
 
-	return err
+	return release, err
 }
 
 // finish lets the next run begin.

@@ -297,10 +297,8 @@ func (e *Engine) Heartbeat(ctx context.Context, i Slot, t Token) (time.Time, err
 
 // Deadline implements [Settler].
 func (e *Engine) Deadline(i Slot, t Token) time.Time {
-	now := e.clock.now()
-	e.mu.Lock()
+	s := e.lockHolder(i, &t)
 	defer e.mu.Unlock()
-	s := e.core.holder(i, &t, max(now, e.core.last))
 	if s == nil {
 		return time.Time{}
 	}
@@ -310,10 +308,8 @@ func (e *Engine) Deadline(i Slot, t Token) time.Time {
 
 // Owner implements [Settler].
 func (e *Engine) Owner(i Slot, t Token) string {
-	now := e.clock.now()
-	e.mu.Lock()
+	s := e.lockHolder(i, &t)
 	defer e.mu.Unlock()
-	s := e.core.holder(i, &t, max(now, e.core.last))
 	if s == nil {
 		return ""
 	}
@@ -323,15 +319,22 @@ func (e *Engine) Owner(i Slot, t Token) string {
 
 // TraceParent implements [Tracer].
 func (e *Engine) TraceParent(i Slot, t Token) string {
-	now := e.clock.now()
-	e.mu.Lock()
+	s := e.lockHolder(i, &t)
 	defer e.mu.Unlock()
-	s := e.core.holder(i, &t, max(now, e.core.last))
 	if s == nil {
 		return ""
 	}
 
 	return s.trace
+}
+
+// lockHolder gives the slot of a lease that holds, nil if it does not, and
+// returns with the lock held.
+func (e *Engine) lockHolder(i Slot, t *Token) *slot {
+	now := e.clock.now()
+	e.mu.Lock()
+
+	return e.core.holder(i, t, max(now, e.core.last))
 }
 
 // Resume finds the lease behind a token that came back from outside and

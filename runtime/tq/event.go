@@ -78,7 +78,7 @@ type Record struct {
 	More        bool // further records of the same operation follow
 	Slot        Slot
 	Task        TaskID
-	Attempt     int // of the grant; on Enqueued, Requeued, Drained, Restored and Redriven, of the next one
+	Attempt     int // of the grant, 0 before the first; on Enqueued, Requeued, Drained, Restored and Redriven, the next one's
 	At          time.Time
 	EnqueuedAt  time.Time
 	AvailableAt time.Time  // when a delayed task will be ready; on Restored also since when a ready one is

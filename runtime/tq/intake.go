@@ -146,10 +146,10 @@ func (c *core) admit(i Slot, now, due Instant) TaskID {
 // takeOver brings what producers have left into the core, and free slots the
 // other way. It needs both locks, and says whether anything was left.
 func (c *core) takeOver() bool {
-	any := c.takeLeft()
+	taken := c.takeLeft()
 	c.giveFree() // last: what was left may have pushed others out of the log
 
-	return any
+	return taken
 }
 
 // giveFree gives producers the slots that are free.

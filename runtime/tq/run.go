@@ -459,32 +459,29 @@ func (w *runWorker) beat() {
 
 // prolong sends a heartbeat if it is due and says how long it is until the next
 // one, or that the lease is lost. When it is due the deadline says, so that
-// nobody has to read a clock when a handler begins.
+// nobody has to read a clock when a handler begins. A deadline that is not of the
+// policy's lease time says nothing: it is due whenever it is looked at then.
 func (p *runPool) prolong(ctx context.Context, held Held, token Token) (next time.Duration, ok bool) {
+	begun := time.Now()
 	deadline := held.Deadline(token)
-	if !time.Now().Before(deadline) {
+	if !begun.Before(deadline) {
 		return 0, false
 	}
-	if next = p.untilDue(deadline); next > 0 {
+	if next = deadline.Sub(begun) - p.Lease + p.Heartbeat; 0 < next && next <= p.Heartbeat {
 		return next, true
 	}
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 
-	until, err := held.Heartbeat(ctx, token)
+	_, err := held.Heartbeat(ctx, token)
 	switch {
 	case err == nil:
-		return p.untilDue(until), true
+		return p.Heartbeat - time.Since(begun), true
 	case errors.Is(err, ErrLeaseLost):
 		return 0, false
 	default:
 		return min(p.Heartbeat/4, time.Until(deadline)), true
 	}
-}
-
-// untilDue is how long it is until a lease with that deadline wants a heartbeat.
-func (p *runPool) untilDue(deadline time.Time) time.Duration {
-	return time.Until(deadline) - (p.Lease - p.Heartbeat)
 }
 
 // Permanent marks err as one that no further attempt can mend: [Run] makes the

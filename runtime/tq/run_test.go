@@ -23,6 +23,7 @@ var runPolicy = RunPolicy{Lease: 30 * time.Second, Heartbeat: 10 * time.Second}
 type runQueue struct {
 	mu      sync.Mutex
 	begun   time.Time
+	lease   time.Duration        // how long a grant holds
 	held    map[uint64]time.Time // deadlines of leases, by task
 	next    uint64
 	history []string
@@ -38,7 +39,8 @@ type runQueue struct {
 
 func newRunQueue(tasks int) *runQueue {
 	q := &runQueue{
-		begun: time.Now(), held: map[uint64]time.Time{}, tasks: make(chan struct{}, 100), closed: make(chan struct{}),
+		begun: time.Now(), lease: runPolicy.Lease, held: map[uint64]time.Time{},
+		tasks: make(chan struct{}, 100), closed: make(chan struct{}),
 	}
 	q.add(tasks)
 
@@ -120,7 +122,7 @@ func (q *runQueue) Heartbeat(ctx context.Context, _ Slot, t Token) (time.Time, e
 	if !ok || !time.Now().Before(until) {
 		return time.Time{}, lost("heartbeat", t)
 	}
-	q.held[t.Task.Sequence] = time.Now().Add(runPolicy.Lease)
+	q.held[t.Task.Sequence] = time.Now().Add(q.lease)
 
 	return q.held[t.Task.Sequence], nil
 }
@@ -179,7 +181,7 @@ func (w *fakeWorker) Next(ctx context.Context, o Outcome) (settled, err error) {
 	w.q.mu.Lock()
 	defer w.q.mu.Unlock()
 	w.q.next++
-	w.q.held[w.q.next] = time.Now().Add(runPolicy.Lease)
+	w.q.held[w.q.next] = time.Now().Add(w.q.lease)
 	t := Token{Task: TaskID{Sequence: w.q.next}, Attempt: 1, Epoch: Epoch(w.q.next)}
 	w.lease = fakeLease{NewHeld(w.q, Slot(w.q.next)), t}
 
@@ -379,6 +381,27 @@ func TestRunBeatsWhileTheHandlerRuns(t *testing.T) {
 		<-time.After(25 * time.Second)
 		return nil
 	}, "10s: 1 beat", "20s: 1 beat", "25s: 1 completed")
+}
+
+// A queue elsewhere may have another lease time than its workers were told.
+func TestRunBeatsAsOftenAsToldWhateverTheLease(t *testing.T) {
+	t.Parallel()
+	for _, lease := range []time.Duration{runPolicy.Lease / 2, time.Hour} {
+		t.Run(lease.String(), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				q := newRunQueue(1)
+				q.lease = lease
+				r := startRun(t.Context(), q, RunOptions{}, func(context.Context, uint64, fakeLease) error {
+					<-time.After(35 * time.Second)
+					return nil
+				})
+				<-time.After(time.Hour)
+				wantError(t, r.end(), nil)
+				wantHistory(t, q, "10s: 1 beat", "20s: 1 beat", "30s: 1 beat", "35s: 1 completed")
+			})
+		})
+	}
 }
 
 func TestRunBeatsForEachTaskFromItsStart(t *testing.T) {

@@ -497,7 +497,7 @@ func ReadTime(r *jsonwire.Reader, i int, p *time.Time) int {
 	var t time.Time
 	end := r.Time(i, &t)
 	if t.Before(firstTime) || t.After(lastTime) {
-		r.Check(end, fmt.Errorf("tq: the year of %v is not in 0…9999 in UTC", t))
+		meaning(r, end, fmt.Errorf("the year of %v is not in 0…9999 in UTC", t))
 		return end
 	}
 	if !t.IsZero() {

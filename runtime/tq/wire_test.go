@@ -293,7 +293,7 @@ func TestSnapshotRefused(t *testing.T) {
 		{`"sequenceId":1,`, ``, "task lacks sequenceId"},
 		{`"origin":"6f1c2a7e9b0d4c55",`, ``, "task lacks origin"},
 		{`"state":"ready"`, `"state":"lost"`, `"lost" is no state`},
-		{`"state":"ready"`, `"leaseExpiration":"9999-12-31T23:00:00-01:00"`, "is not in 0…9999 in UTC"},
+		{`"state":"ready"`, `"leaseExpiration":"9999-12-31T23:00:00-01:00"`, "tasks.leaseExpiration: the year of 9999-12-31 23:00:00 -0100 -0100 is not in 0…9999 in UTC"},
 		{`"state":"ready"`, `"leaseExpiration":"0000-01-01T00:00:00+01:00"`, "is not in 0…9999 in UTC"},
 		{`"value":"a"`, `"value":5`, "tasks.value: cannot read number as string"},
 		{`"value":"a"`, `"value":"a`, "invalid character"},

@@ -23,4 +23,7 @@
 // line and a snapshot may be, and how long they wait for each other; the handler
 // bounds how many it serves at once. A client keeps a message and a line at a time,
 // or one snapshot.
+//
+// The queue holds its events for three minutes behind a snapshot and behind a stream
+// that has ended, within the bounds of its log: see [replication.Kept].
 package replicationgrpc

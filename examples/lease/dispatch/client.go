@@ -179,8 +179,8 @@ func (c *Client) Release(ctx context.Context, token tq.Token) error {
 
 // Fail ends the attempt: the task comes again after the queue's backoff, or is
 // dead after its last attempt, or if requeue is false. cause is kept with it, as
-// far as a service takes it: a longer message is cut, and a longer code and what
-// there is of metadata beyond the bounds, by name, are left out. The error matches
+// far as a service takes it: a longer message is cut, a longer code left out, and
+// so is metadata beyond the bounds, in the order of its names. The error matches
 // tq.ErrLeaseLost if the token is stale.
 func (c *Client) Fail(ctx context.Context, token tq.Token, cause error, requeue bool) error {
 	req := SettleRequest{OwnershipToken: token, Requeue: &requeue}
