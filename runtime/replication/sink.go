@@ -263,13 +263,15 @@ func (s *Sink) claim() (release func(), err error) {
 	return release, err
 }
 
-// finish lets the next run begin.
+// finish lets the next run begin, also where the store's release panics.
 func (s *Sink) finish(release func()) {
+	defer func() {
+		s.mu.Lock()
+		s.p.end()
+		s.active = false
+		s.mu.Unlock()
+	}()
 	release()
-	s.mu.Lock()
-	s.p.end()
-	s.active = false
-	s.mu.Unlock()
 }
 
 // load reads the checkpoint, unless the sink is that far or further by itself.

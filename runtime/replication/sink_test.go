@@ -568,7 +568,7 @@ func TestFeedPanics(t *testing.T) {
 // rude is a store that panics, or ends the goroutine, as long as it is told to.
 type rude struct {
 	MemoryCheckpoints
-	load, claim bool
+	load, claim, release bool
 }
 
 func (r *rude) Load(ctx context.Context, stream string) (Checkpoint, error) {
@@ -583,8 +583,14 @@ func (r *rude) Claim(stream string) (func(), error) {
 	if r.claim {
 		panic("claim")
 	}
+	release, err := r.MemoryCheckpoints.Claim(stream)
 
-	return r.MemoryCheckpoints.Claim(stream)
+	return func() {
+		release()
+		if r.release {
+			panic("release")
+		}
+	}, err
 }
 
 // TestRudeStore holds that a store that panics leaves the sink ready for the next
@@ -603,6 +609,19 @@ func TestRudeStore(t *testing.T) {
 		if err := feed(t.Context(), s, stream(1, 3, 2, 1), new(applier).apply); err != nil {
 			t.Error(err)
 		}
+	}
+	store.release = true
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("a panic of release is kept from the caller")
+			}
+		}()
+		_ = feed(t.Context(), s, stream(1, 3, 2, 1), new(applier).apply)
+	}()
+	store.release = false
+	if err := feed(t.Context(), s, stream(1, 3, 2, 1), new(applier).apply); err != nil {
+		t.Errorf("after a panic of release: %v", err)
 	}
 }
 
